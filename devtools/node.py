@@ -1,0 +1,83 @@
+"""One RabbitMQ node on paper: its name, its ports, its files and its environment."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from devtools.ports import free_port, is_free
+from devtools.rabbitmq import RabbitmqPrograms
+
+# Erlang's tools listen on a port between MIN and MAX while they talk to the node.
+_CTL_PORTS = 10
+_IDENTITY_FILE = "node.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """Who a node is: what it has stored belongs to its name, what clients know is its AMQP port."""
+
+    name: str
+    amqp_port: int
+    distribution_port: int
+    epmd_port: int
+    ctl_port: int
+
+    @classmethod
+    def new(cls) -> Self:
+        """Make a node on ports that are free now. Its epmd is its own, so its name need not be unique."""
+        return cls(
+            name="streams@localhost",
+            amqp_port=free_port(),
+            distribution_port=free_port(),
+            epmd_port=free_port(),
+            ctl_port=free_port(),
+        )
+
+    @classmethod
+    def stored(cls, folder: Path) -> Self | None:
+        """Return the node that last lived in `folder`, if its ports are free, so that its URL stays what it was."""
+        try:
+            node = cls(**json.loads((folder / _IDENTITY_FILE).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        ports = (node.amqp_port, node.distribution_port, node.epmd_port)
+        return node if all(is_free(port) for port in ports) else None
+
+    def write(self, folder: Path) -> None:
+        """Write the node's settings into `folder`; what it has stored there stays."""
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\n"
+            "log.console = false\n"
+            "log.file = broker.log\n"
+            "disk_free_limit.absolute = 50MB\n"
+        )
+        # Both exist so that the machine's own in /etc/rabbitmq are not read.
+        (folder / "env.conf").write_text("")
+        (folder / "enabled_plugins").write_text("[].\n")
+        (folder / _IDENTITY_FILE).write_text(json.dumps(asdict(self)))
+
+    def environment(self, programs: RabbitmqPrograms, folder: Path) -> dict[str, str]:
+        """Return the whole environment for the server, its epmd and its tools; nothing of ours gets through."""
+        return {
+            "PATH": programs.path,
+            "LANG": "C.UTF-8",
+            "HOME": str(folder),  # the cookie lies there
+            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.amqp_port),
+            "RABBITMQ_DIST_PORT": str(self.distribution_port),
+            "RABBITMQ_CTL_DIST_PORT_MIN": str(self.ctl_port),
+            "RABBITMQ_CTL_DIST_PORT_MAX": str(self.ctl_port + _CTL_PORTS),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            **({"LD_LIBRARY_PATH": programs.libraries} if programs.libraries else {}),
+        }

@@ -1,0 +1,20 @@
+"""Where things lie: the project's own folder and the cache of servers' programs."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CACHE_VARIABLE = "STREAM_WORKER_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return the folder for fetched programs: STREAM_WORKER_CACHE, else `.cache/servers` in the project."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else ROOT / ".cache" / "servers"
+
+
+def say(line: str) -> None:
+    """Write a line of progress to stderr, at once: stdout belongs to what a person copies from."""
+    print(line, file=sys.stderr, flush=True)

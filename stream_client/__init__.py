@@ -1,0 +1,51 @@
+"""The client of `stream-worker`, for devices and for subscribers.
+
+A device asks for its stream, and ends it::
+
+    import asyncio
+    from stream_client import StreamClient
+
+    async def device() -> None:
+        async with StreamClient("amqp://guest:guest@127.0.0.1:5672/") as client:
+            reply = await client.create("cam-1")
+            print(reply.outcome, reply.stream.code)
+            await client.stop(device_id="cam-1")
+
+    asyncio.run(device())
+
+A subscriber sees what happens, each fact at least once, each device's in order::
+
+    from stream_client import Sequencer, StreamClient
+
+    async def subscriber() -> None:
+        client, sequencer = StreamClient("amqp://guest:guest@127.0.0.1:5672/"), Sequencer()
+        async with client.events(queue="billing") as events:
+            async for event in events:
+                if sequencer.note(event).is_new:
+                    print(event.type, event.stream.device_id, event.sequence)
+"""
+
+from stream_client.client import StreamClient
+from stream_client.errors import (
+    StreamClientError,
+    StreamMisconfigured,
+    StreamProblem,
+    StreamTimeout,
+    StreamUnavailable,
+    StreamUnreadable,
+)
+from stream_client.sequencer import Sequencer, Step
+from stream_client.subscription import EventSubscription
+
+__all__ = [
+    "EventSubscription",
+    "Sequencer",
+    "Step",
+    "StreamClient",
+    "StreamClientError",
+    "StreamMisconfigured",
+    "StreamProblem",
+    "StreamTimeout",
+    "StreamUnavailable",
+    "StreamUnreadable",
+]

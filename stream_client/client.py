@@ -1,0 +1,122 @@
+"""The client of devices and subscribers."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from schemas import CommandName, EventName, Problem, StreamReply
+from stream_client.bindings import binding_key
+from stream_client.errors import StreamProblem
+from stream_client.post import Patience, Post
+from stream_client.subscription import EventSubscription
+
+
+class StreamClient:
+    """Asks for streams and listens to what happens to them. Safe to share between tasks of one event loop.
+
+    It connects when it is first used, and again when the connection was lost. As a context manager it closes
+    itself.
+
+    `timeout_s` is how long one request may take, all its tries together. `attempt_s` is how long one try waits for
+    its reply before the same command is sent again; `attempts_max` is how many tries there are. A command that is
+    sent again keeps its `message_id`, so it takes effect once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "streams",
+        timeout_s: float = 10.0,
+        attempt_s: float = 3.0,
+        attempts_max: int = 10,
+    ) -> None:
+        self._url = url
+        self._events_exchange = f"{namespace}.events"
+        self._patience = Patience(timeout_s=timeout_s, attempt_s=attempt_s, attempts_max=attempts_max)
+        self._post = Post(url, exchange=f"{namespace}.commands")
+
+    async def create(self, device_id: str) -> StreamReply:
+        """Return the device's active stream; one is made if there is none.
+
+        Raises StreamProblem, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        """
+        return await self._ask(CommandName.CREATE, {"device_id": device_id})
+
+    async def stop(
+        self, *, device_id: str | None = None, stream_id: UUID | str | None = None, code: str | None = None
+    ) -> StreamReply:
+        """End the stream that exactly one of the three names. Ending an ended one succeeds.
+
+        Raises StreamProblem, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        """
+        return await self._ask(CommandName.STOP, _selector(device_id, stream_id, code))
+
+    async def get(
+        self, *, device_id: str | None = None, stream_id: UUID | str | None = None, code: str | None = None
+    ) -> StreamReply:
+        """Return the stream that exactly one of the three names; by device its active one, else its latest.
+
+        Raises StreamProblem, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        """
+        return await self._ask(CommandName.GET, _selector(device_id, stream_id, code))
+
+    async def request(
+        self, command: str, body: Mapping[str, object], *, message_id: str | None = None
+    ) -> StreamReply | Problem:
+        """Send any command and return its answer, a problem too.
+
+        With a `message_id` of your own, repeating it after a StreamTimeout, or after your own restart, is safe:
+        the answer is the one it had. Without it, each call gets a new one.
+        Raises ValueError for a wrong `message_id`, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        """
+        return await self._post.ask(command, body, message_id=message_id, patience=self._patience)
+
+    def events(
+        self,
+        *,
+        device: str | None = None,
+        type: EventName | str | None = None,  # noqa: A002 - the word of the wire
+        queue: str | None = None,
+    ) -> EventSubscription:
+        """Subscribe to the events of one device or all, of one type or all.
+
+        Without `queue`, from the moment the subscription is entered until it is left, and whatever happens while
+        the connection is lost is missed. With `queue`, a durable queue of that name keeps what you have not seen,
+        also while you are away; its bindings stay, so give each kind of subscription a name of its own.
+        Raises ValueError for a wrong device id or an unknown type.
+        """
+        return EventSubscription(
+            self._url,
+            exchange=self._events_exchange,
+            binding_key=binding_key(device=device, event=type),
+            queue=queue,
+            connect_s=self._patience.timeout_s,
+        )
+
+    async def close(self) -> None:
+        """Close the connection that commands use. Requests that still wait raise StreamTimeout or
+        StreamUnavailable. Idempotent.
+        """
+        await self._post.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ask(self, command: CommandName, body: Mapping[str, object]) -> StreamReply:
+        answer = await self.request(command, body)
+        if isinstance(answer, Problem):
+            raise StreamProblem(answer)
+        return answer
+
+
+def _selector(device_id: str | None, stream_id: UUID | str | None, code: str | None) -> dict[str, object]:
+    """Leave out what was not given. Whether it is exactly one is for the worker to judge, in one place."""
+    named = {"device_id": device_id, "stream_id": None if stream_id is None else str(stream_id), "code": code}
+    return {name: value for name, value in named.items() if value is not None}

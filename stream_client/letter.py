@@ -1,0 +1,88 @@
+"""One command on its way, and the reply that it waits for."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from aio_pika import DeliveryMode, Message
+from aiormq.abc import DeliveredMessage
+
+from schemas import (
+    DEVICE_ID_PATTERN,
+    MESSAGE_ID_CHARS_MAX,
+    MediaType,
+    Problem,
+    ReplyName,
+    StreamReply,
+    read_problem,
+    read_reply,
+)
+from stream_client.errors import StreamUnreadable
+from stream_client.line import DIRECT_REPLY_TO
+
+_DEVICE_ID: Final = re.compile(DEVICE_ID_PATTERN.removeprefix("^").removesuffix("$"))
+_ANY_DEVICE: Final = "any"
+_READERS: Final[Mapping[str, Callable[[bytes], StreamReply | Problem]]] = {
+    ReplyName.REPLY: read_reply,
+    ReplyName.PROBLEM: read_problem,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A command in its final form. However often it is sent, it is the same command by its `message_id`."""
+
+    message: Message
+    routing_key: str
+    correlation_id: str
+    reply: asyncio.Future[DeliveredMessage]
+
+
+def write_letter(command: str, body: Mapping[str, object], message_id: str | None) -> Letter:
+    """Build a command. Raises ValueError where the `message_id` is not 1 to 128 characters without NUL, or where
+    the body is not JSON.
+    """
+    if message_id is not None and not _is_message_id(message_id):
+        raise ValueError(f"a message_id has 1 to {MESSAGE_ID_CHARS_MAX} characters, none of them NUL")
+    correlation_id = uuid4().hex
+    message = Message(
+        json.dumps(body, allow_nan=False, separators=(",", ":")).encode(),
+        type=command,
+        message_id=message_id or uuid4().hex,
+        correlation_id=correlation_id,
+        reply_to=DIRECT_REPLY_TO,
+        content_type=MediaType.JSON,
+        delivery_mode=DeliveryMode.PERSISTENT,
+    )
+    return Letter(
+        message=message,
+        routing_key=_routing_key(body.get("device_id")),
+        correlation_id=correlation_id,
+        reply=asyncio.get_running_loop().create_future(),
+    )
+
+
+def read_answer(reply: DeliveredMessage) -> StreamReply | Problem:
+    """Read a reply. Raises StreamUnreadable."""
+    name = reply.header.properties.message_type
+    read = _READERS.get(name or "")
+    if read is None:
+        raise StreamUnreadable(f"a reply came that is neither a {ReplyName.REPLY} nor a {ReplyName.PROBLEM}")
+    try:
+        return read(reply.body)
+    except ValueError as error:
+        raise StreamUnreadable(f"a {name} came that does not fit its schema") from error
+
+
+def _routing_key(device_id: object) -> str:
+    """Route by device where it is known; the worker reads the body only."""
+    return device_id if isinstance(device_id, str) and _DEVICE_ID.fullmatch(device_id) else _ANY_DEVICE
+
+
+def _is_message_id(text: str) -> bool:
+    fits_amqp = len(text.encode()) <= 255  # noqa: PLR2004 - a short string of AMQP 0-9-1, in bytes
+    return 0 < len(text) <= MESSAGE_ID_CHARS_MAX and "\0" not in text and fits_amqp

@@ -1,0 +1,93 @@
+"""The way out for commands and the way in for their replies: direct reply-to wants one channel for both."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Self
+
+import aiormq.abc
+from aio_pika import Message
+from aio_pika.abc import AbstractExchange
+from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq.abc import DeliveredMessage
+
+from stream_client.broker_call import LinkLost, LinkSlow, broker_call
+from stream_client.errors import StreamMisconfigured, StreamUnavailable
+from stream_client.link import Link
+
+DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
+ADVICE: Final = "is the worker's topology declared? (`stream-worker topology apply`)"
+
+
+class Line:
+    """One link that publishes commands and receives their replies."""
+
+    def __init__(
+        self, link: Link, exchange: AbstractExchange, on_reply: Callable[[DeliveredMessage], None]
+    ) -> None:
+        self.link = link
+        self._exchange = exchange
+        self._on_reply = on_reply
+        self._heard_at_s = _now_s()
+
+    @classmethod
+    async def open(
+        cls, url: str, *, exchange: str, on_reply: Callable[[DeliveredMessage], None], within_s: float
+    ) -> Self:
+        """Connect, and listen for replies.
+
+        Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
+        """
+        link = await Link.open(url, name="stream-client commands", within_s=within_s)
+        try:
+            async with broker_call(within_s):
+                channel = await link.channel(confirms=True)
+                line = cls(link, await channel.get_exchange(exchange, ensure=False), on_reply)
+                await line._listen(await link.watch(channel))
+                return line
+        except LinkLost as error:
+            await link.close()
+            raise StreamUnavailable(f"the connection was lost while it was opened: {error}") from error
+        except BaseException:
+            await link.close()
+            raise
+
+    async def send(self, message: Message, routing_key: str, *, within_s: float) -> None:
+        """Publish a command and wait until the broker has it.
+
+        Raises StreamUnavailable where the broker takes no more, StreamMisconfigured where nobody would get it,
+        LinkLost where that remains unknown.
+        """
+        began_s = _now_s()
+        try:
+            async with broker_call(within_s):
+                await self._publish(message, routing_key)
+                self._heard_at_s = _now_s()
+        except LinkSlow:
+            if self._heard_at_s < began_s:  # a busy broker says something now and then; this one is gone
+                self.link.give_up()
+            raise
+        except LinkLost:
+            self.link.give_up()
+            raise
+        except StreamMisconfigured as error:
+            raise StreamMisconfigured(f"{error}; {ADVICE}") from error
+
+    async def _publish(self, message: Message, routing_key: str) -> None:
+        try:
+            await self._exchange.publish(message, routing_key, mandatory=True)
+        except PublishError as error:
+            raise StreamMisconfigured(f"no queue is bound to the exchange {self._exchange.name}") from error
+        except DeliveryError as error:
+            raise StreamUnavailable("the broker refused the command: its queue is full") from error
+
+    async def _listen(self, channel: aiormq.abc.AbstractChannel) -> None:
+        """Consume replies. The address lives and dies with this channel, and knows no acknowledgement."""
+        await channel.basic_consume(DIRECT_REPLY_TO, self._receive, no_ack=True)
+
+    async def _receive(self, reply: DeliveredMessage) -> None:
+        self._heard_at_s = _now_s()
+        self._on_reply(reply)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

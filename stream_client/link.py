@@ -1,0 +1,86 @@
+"""One connection with one channel, from its opening until it is lost. It never comes back: open another."""
+
+import asyncio
+from typing import Final, Self
+
+import aio_pika
+import aiormq.abc
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from yarl import URL
+
+from stream_client.broker_call import LinkLost, broker_call
+from stream_client.errors import StreamMisconfigured, StreamUnavailable
+
+HEARTBEAT_S: Final = 10
+"""A broker that is gone without a word is noticed after about three of these."""
+
+_CLOSE_S: Final = 2.0
+
+
+class Link:
+    """A live connection to the broker. `lost` is done once it is gone, and nothing on it works any more."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._connection = connection
+        self._channels: list[AbstractChannel] = []
+        connection.close_callbacks.add(self._on_close)
+
+    @classmethod
+    async def open(cls, url: str, *, name: str, within_s: float) -> Self:
+        """Connect; `name` is what an operator sees of it at the broker.
+
+        Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
+        """
+        address = URL(url)
+        if "heartbeat" not in address.query:
+            address = address.update_query(heartbeat=HEARTBEAT_S)
+        where = f"{address.host}:{address.port or 'default'}"
+        try:
+            async with broker_call(within_s):
+                connection = await aio_pika.connect(
+                    address, timeout=within_s, client_properties={"connection_name": name}
+                )
+        except LinkLost as error:
+            raise StreamUnavailable(f"the broker at {where} cannot be reached: {error}") from error
+        except StreamMisconfigured as error:
+            raise StreamMisconfigured(f"the broker at {where}: {error}") from error
+        return cls(connection)
+
+    async def channel(self, *, confirms: bool = False) -> AbstractChannel:
+        """Open a channel. On one with confirms, a message that cannot be routed raises PublishError.
+
+        Call it, and `watch`, in a `broker_call`.
+        """
+        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize()
+        self._channels.append(channel)  # the library forgets a channel that nobody holds
+        return channel
+
+    async def watch(self, channel: AbstractChannel) -> aiormq.abc.AbstractChannel:
+        """Regard the link as lost once this channel closes, or its consumer ends. Returns the channel under it."""
+        channel.close_callbacks.add(self._on_close)
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(self._on_cancel)
+        return underlay
+
+    async def close(self) -> None:
+        """Close it, in a few seconds at most. Idempotent, never raises for what the broker does."""
+        self.give_up()
+        try:
+            async with broker_call(_CLOSE_S):
+                await self._connection.close()
+        except (LinkLost, StreamMisconfigured):
+            pass  # it is gone already, which is what was wanted
+
+    def give_up(self) -> None:
+        """Regard it as lost, whatever the library thinks of it."""
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def _on_close(self, _sender: object, _error: BaseException | None) -> None:
+        self.give_up()
+
+    def _on_cancel(self, _frame: aiormq.spec.Basic.Cancel) -> None:
+        """The broker ended our consumer (its queue was deleted, or moved): the channel lives, and is deaf."""
+        self.give_up()

@@ -1,0 +1,135 @@
+"""Sends commands and brings their replies back, with as many tries as its time allows."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiormq.abc import DeliveredMessage
+
+from schemas import Problem, StreamReply
+from stream_client.broker_call import LinkLost, broker_call
+from stream_client.deadline import Deadline
+from stream_client.errors import StreamMisconfigured, StreamTimeout, StreamUnavailable
+from stream_client.letter import Letter, read_answer, write_letter
+from stream_client.line import Line
+from stream_client.pauses import growing_pauses
+
+log: Final = logging.getLogger(__name__)
+
+_PAUSE_MAX_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a request may take in all, how long one try of it, and how many tries there are."""
+
+    timeout_s: float
+    attempt_s: float
+    attempts_max: int
+
+
+class Post:
+    """The commands of one client. Safe to share between tasks."""
+
+    def __init__(self, url: str, *, exchange: str) -> None:
+        self._url = url
+        self._exchange = exchange
+        self._opening = asyncio.Lock()
+        self._line: Line | None = None
+        self._waiting: dict[str, asyncio.Future[DeliveredMessage]] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def ask(
+        self, command: str, body: Mapping[str, object], *, message_id: str | None, patience: Patience
+    ) -> StreamReply | Problem:
+        """Send one command and return its answer.
+
+        Raises StreamTimeout, StreamUnavailable or StreamUnreadable; ValueError where it cannot be written.
+        """
+        letter = write_letter(command, body, message_id)
+        self._waiting[letter.correlation_id] = letter.reply
+        try:
+            return read_answer(await self._insist(letter, patience))
+        finally:
+            del self._waiting[letter.correlation_id]
+
+    async def close(self) -> None:
+        """Close the connection. What still waits ends with StreamTimeout or StreamUnavailable. Idempotent."""
+        self._is_closed = True
+        async with self._opening:
+            self._drop()
+        if self._farewells:
+            await asyncio.wait(self._farewells)
+
+    async def _insist(self, letter: Letter, patience: Patience) -> DeliveredMessage:
+        """Try until there is a reply, or no time or try left."""
+        deadline, pauses = Deadline(patience.timeout_s), growing_pauses(longest_s=_PAUSE_MAX_S)
+        trouble: StreamTimeout | StreamUnavailable = StreamUnavailable("there was no time to try")
+        for attempt in range(1, patience.attempts_max + 1):
+            try:
+                return await self._try(letter, deadline.at_most(patience.attempt_s))
+            except StreamMisconfigured:
+                raise
+            except (StreamTimeout, StreamUnavailable) as error:
+                trouble = _worse(trouble, error)
+            log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble)})
+            if self._is_closed or not deadline.left_s or attempt == patience.attempts_max:
+                break
+            await asyncio.wait({letter.reply}, timeout=min(next(pauses), deadline.left_s))
+        raise trouble
+
+    async def _try(self, letter: Letter, deadline: Deadline) -> DeliveredMessage:
+        """Send it and wait for its reply; the reply to an earlier try is as good."""
+        if not letter.reply.done():
+            line = await self._open_line(deadline)
+            try:
+                await line.send(letter.message, letter.routing_key, within_s=deadline.left_s)
+            except LinkLost as error:
+                raise StreamTimeout(f"the connection failed while the command was sent: {error}") from error
+            either: tuple[asyncio.Future[Any], ...] = (letter.reply, line.link.lost)
+            await asyncio.wait(either, timeout=deadline.left_s, return_when=asyncio.FIRST_COMPLETED)
+            if not letter.reply.done():
+                lost = line.link.lost.done()
+                raise StreamTimeout(
+                    "the connection was lost before the reply" if lost else "no reply came in time"
+                )
+        return letter.reply.result()
+
+    async def _open_line(self, deadline: Deadline) -> Line:
+        """Return the line, opened anew where there is none or it was lost; one task opens it for all."""
+        try:
+            async with broker_call(deadline.left_s), self._opening:
+                if self._is_closed:
+                    raise StreamUnavailable("this client is closed")
+                if self._line is None or self._line.link.lost.done():
+                    self._drop()
+                    self._line = await Line.open(
+                        self._url, exchange=self._exchange, on_reply=self._on_reply, within_s=deadline.left_s
+                    )
+                return self._line
+        except LinkLost as error:
+            raise StreamUnavailable(f"the broker cannot be reached: {error}") from error
+
+    def _drop(self) -> None:
+        """Forget the line. Saying goodbye to a broker that is gone takes its time, so nobody waits for it."""
+        line, self._line = self._line, None
+        if line is not None:
+            farewell = asyncio.create_task(line.link.close(), name="stream-client farewell")
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
+
+    def _on_reply(self, reply: DeliveredMessage) -> None:
+        """Hand a reply to whoever waits for it. The second one to a repeated command finds nobody, and is ignored."""
+        waiting = self._waiting.get(reply.header.properties.correlation_id or "")
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply)
+
+
+def _worse(
+    before: StreamTimeout | StreamUnavailable, now: StreamTimeout | StreamUnavailable
+) -> StreamTimeout | StreamUnavailable:
+    """Return what to tell the caller: once a try may have arrived, no later failure makes that untrue."""
+    return before if isinstance(before, StreamTimeout) and isinstance(now, StreamUnavailable) else now

@@ -1,0 +1,1 @@
+"""The broker: the only home of aio_pika, aiormq and pamqp."""

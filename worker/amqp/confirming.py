@@ -1,0 +1,59 @@
+"""One channel in confirm mode."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiormq.channel import Channel
+from aiormq.exceptions import AMQPError, DeliveryError
+
+from worker.amqp.deadline import was_cancelled
+from worker.amqp.messages import WireMessage
+from worker.service.messages import Confirmation
+
+log = logging.getLogger(__name__)
+
+
+class ConfirmingChannel:
+    """Sends many and reports each as confirmed, refused or unknown; what the broker does never raises."""
+
+    def __init__(self, channel: Channel, *, timeout_s: float, in_flight_max: int) -> None:
+        self._channel = channel
+        self._timeout_s = timeout_s
+        self._in_flight_max = in_flight_max
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._channel.is_closed
+
+    async def send(self, messages: Sequence[WireMessage]) -> list[Confirmation]:
+        """Send all in order, at most `in_flight_max` at a time, and wait for every confirm."""
+        confirmations: list[Confirmation] = []
+        for start in range(0, len(messages), self._in_flight_max):
+            some = messages[start : start + self._in_flight_max]
+            confirmations += await asyncio.gather(*map(self._send_one, some))
+        return confirmations
+
+    async def _send_one(self, message: WireMessage) -> Confirmation:
+        try:
+            await self._channel.basic_publish(
+                message.body,
+                exchange=message.exchange,
+                routing_key=message.routing_key,
+                properties=message.properties,
+                mandatory=message.mandatory,
+                timeout=self._timeout_s,
+                wait=False,
+            )
+        except DeliveryError as refused:  # a nack, or a mandatory message that came back
+            log.info("publish.refused", extra={"exchange": message.exchange, "refusal": type(refused).__name__})
+            return Confirmation.REFUSED
+        except (AMQPError, OSError, TimeoutError) as lost:
+            log.info("publish.unknown", extra={"exchange": message.exchange, "reason": type(lost).__name__})
+            return Confirmation.UNKNOWN
+        except asyncio.CancelledError:
+            if was_cancelled():
+                raise
+            return Confirmation.UNKNOWN  # aiormq gave the connection up and says so in this odd way
+        return Confirmation.CONFIRMED

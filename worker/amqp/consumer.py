@@ -1,0 +1,127 @@
+"""The way in: deliveries of one channel, gathered without waiting."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from typing_extensions import override
+
+from worker.amqp.deadline import deadline
+from worker.amqp.delivery import AmqpDelivery
+from worker.service.messages import Incoming
+from worker.service.ports import EpochOver, Inbox, InboxClosed
+
+log = logging.getLogger(__name__)
+
+NARROW: Final = 1  # a message that kills the worker then costs no other message a delivery count
+
+
+class Consumer(Inbox):
+    """Takes deliveries from one queue. Starts narrow; one task takes, and any may close."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        queue: str,
+        decode: Callable[[AmqpDelivery], Incoming],
+        prefetch: int,
+        timeout_s: float,
+    ) -> None:
+        self._channel = channel
+        self._queue = queue
+        self._decode = decode
+        self._prefetch = prefetch
+        self._timeout_s = timeout_s
+        self._arrived: asyncio.Queue[DeliveredMessage | EpochOver | InboxClosed] = asyncio.Queue()
+        self._tag: str | None = None
+        self._wide = False
+        self._closing = False
+        self._failed = asyncio.Event()
+        self._over = EpochOver("the epoch is not over")
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether the broker has a consumer of ours on the queue."""
+        return self._tag is not None
+
+    async def start(self) -> None:
+        """Begin to consume, one delivery at a time. Raises EpochOver."""
+        self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+        await self._consume(NARROW)
+
+    async def _consume(self, prefetch: int) -> None:
+        async with deadline("consuming", self._timeout_s):
+            await self._channel.basic_qos(prefetch_count=prefetch)
+            # The callback only enqueues: it runs in a task of the channel, which dies with the channel.
+            ok = await self._channel.basic_consume(self._queue, self._arrived.put_nowait)  # type: ignore[arg-type]
+        self._tag = ok.consumer_tag
+        log.info("consumer.started", extra={"queue": self._queue, "prefetch": prefetch})
+
+    @override
+    async def widen(self) -> None:
+        if self._wide or self._closing:
+            return
+        self._wide = True
+        await self._cancel()
+        if not self._closing:
+            await self._consume(self._prefetch)
+
+    async def _cancel(self) -> None:
+        tag, self._tag = self._tag, None
+        if tag is not None:
+            async with deadline("cancelling the consumer", self._timeout_s):
+                await self._channel.basic_cancel(tag)
+
+    @override
+    async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:
+        try:
+            async with asyncio.timeout(within_s):
+                first = await self._arrived.get()
+        except TimeoutError:
+            return []
+        batch = [self._deliver(first)]
+        while len(batch) < limit and not self._arrived.empty():
+            item = self._arrived.get_nowait()
+            if not isinstance(item, DeliveredMessage):
+                self._arrived.put_nowait(item)  # an end: for the next call, after this batch
+                break
+            batch.append(self._deliver(item))
+        return batch
+
+    def _deliver(self, item: DeliveredMessage | EpochOver | InboxClosed) -> Incoming:
+        if isinstance(item, DeliveredMessage):
+            return self._decode(AmqpDelivery.of(item))
+        self._arrived.put_nowait(item)  # whoever asks again hears it again
+        raise item
+
+    @override
+    async def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        try:
+            await self._cancel()
+        except EpochOver as over:
+            self.fail(over)
+        else:
+            self._arrived.put_nowait(InboxClosed("the inbox was closed"))
+
+    @override
+    async def watch(self) -> NoReturn:
+        await self._failed.wait()
+        raise self._over
+
+    def fail(self, over: EpochOver) -> None:
+        """Let whoever takes or watches know that the epoch is over; the first reason is the one that counts."""
+        self._tag = None
+        if not self._failed.is_set():
+            self._over = over
+            self._failed.set()
+            self._arrived.put_nowait(over)
+
+    def _cancelled_by_broker(self, _frame: object) -> None:
+        self.fail(EpochOver(f"the broker cancelled the consumer of {self._queue}; was the queue deleted?"))

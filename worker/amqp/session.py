@@ -1,0 +1,147 @@
+"""An epoch's side of the broker: three connections, built from nothing, and closed together."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiormq.channel import Channel
+
+from worker.amqp.codec.decode import Decoder
+from worker.amqp.confirming import ConfirmingChannel
+from worker.amqp.consumer import Consumer
+from worker.amqp.dead_letters import DeadLetters
+from worker.amqp.deadline import deadline
+from worker.amqp.direct_replies import DirectReplies
+from worker.amqp.link import Link
+from worker.amqp.messages import WireFormat
+from worker.amqp.options import BrokerOptions
+from worker.amqp.publisher import BrokerPublisher
+from worker.amqp.settlement import ChannelSettlement
+from worker.amqp.topology import Topology, TopologyWrong, declare, missing
+from worker.service.messages import Confirmation
+from worker.service.ports import EpochOver
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the pipeline of one epoch works with."""
+
+    consumer: Consumer
+    publisher: BrokerPublisher
+    settlement: ChannelSettlement
+
+
+class Sessions:
+    """Opens a session for each epoch. Nothing is carried over from one to the next."""
+
+    def __init__(
+        self,
+        *,
+        options: BrokerOptions,
+        topology: Topology,
+        declares: bool,
+        decoder: Decoder,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._options = options
+        self._topology = topology
+        self._declares = declares
+        self._decoder = decoder
+        self._wire = WireFormat(topology, DeadLetters(worker_name=options.worker_name, clock=clock))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Session]:
+        """Connect, look at the topology, send the canary, and begin to consume, narrowly.
+
+        Raises EpochOver; TopologyWrong where an object is missing or different.
+        """
+        async with AsyncExitStack() as closing:
+            consuming = await self._link(closing, "consume", confirms=False)
+            await self._look_at_topology(consuming)
+            publishing = await self._link(closing, "publish", confirms=True)
+            channel = self._confirming(publishing.channel)
+            await self._send_canary(channel)
+            direct = DirectReplies(self._replacing_link(closing))
+            await direct.open()
+            consumer = Consumer(
+                consuming.channel,
+                queue=self._topology.commands,
+                decode=self._decoder,
+                prefetch=self._options.prefetch,
+                timeout_s=self._options.settle_timeout_s,
+            )
+            consuming.when_lost(consumer.fail)
+            publishing.when_lost(consumer.fail)
+            await consumer.start()
+            yield Session(
+                consumer=consumer,
+                publisher=BrokerPublisher(channel, direct, self._wire),
+                settlement=ChannelSettlement(consuming.channel, timeout_s=self._options.settle_timeout_s),
+            )
+
+    async def _link(self, closing: AsyncExitStack, purpose: str, *, confirms: bool) -> Link:
+        link = await Link.open(self._options, purpose=purpose, confirms=confirms)
+        closing.push_async_callback(link.close)
+        return link
+
+    def _confirming(self, channel: Channel) -> ConfirmingChannel:
+        return ConfirmingChannel(
+            channel, timeout_s=self._options.confirm_timeout_s, in_flight_max=self._options.in_flight_max
+        )
+
+    def _replacing_link(self, closing: AsyncExitStack) -> Callable[[], Awaitable[ConfirmingChannel]]:
+        """Return what opens the direct replies' connection, anew each time; the last one is closed at the end."""
+        current: list[Link] = []
+
+        async def close() -> None:
+            while current:
+                await current.pop().close()
+
+        async def reopen() -> ConfirmingChannel:
+            await close()
+            current.append(await Link.open(self._options, purpose="direct replies", confirms=True))
+            return self._confirming(current[0].channel)
+
+        closing.push_async_callback(close)
+        return reopen
+
+    async def _look_at_topology(self, link: Link) -> None:
+        async with deadline("looking at the topology", self._options.connect_timeout_s):
+            if self._declares:
+                await declare(self._topology, link.new_channel)
+                return
+            absent = await missing(self._topology, link.new_channel)
+        if absent:
+            raise TopologyWrong(
+                f"Missing on the broker: {', '.join(absent)}. Run `stream-worker topology apply` with the rights "
+                "to configure, or set STREAMS_TOPOLOGY=declare."
+            )
+
+    async def _send_canary(self, channel: ConfirmingChannel) -> None:
+        """Show that the way out works before anything is taken in."""
+        if await channel.send([self._wire.canary()]) != [Confirmation.CONFIRMED]:
+            raise EpochOver("the broker confirms nothing: is a memory or disk alarm on?")
+
+
+async def apply_topology(options: BrokerOptions, topology: Topology) -> None:
+    """Declare the topology and go. Raises EpochOver, TopologyWrong."""
+    link = await Link.open(options, purpose="topology", confirms=False)
+    try:
+        async with deadline("declaring the topology", options.connect_timeout_s):
+            await declare(topology, link.new_channel)
+    finally:
+        await link.close()
+
+
+async def missing_topology(options: BrokerOptions, topology: Topology) -> list[str]:
+    """Return what is missing of the topology. Raises EpochOver."""
+    link = await Link.open(options, purpose="topology", confirms=False)
+    try:
+        async with deadline("looking at the topology", options.connect_timeout_s):
+            return await missing(topology, link.new_channel)
+    finally:
+        await link.close()

@@ -1,0 +1,101 @@
+"""Addresses with a password in them: what is accepted, and what of them may be shown.
+
+An error here never quotes the address: the standard library's own errors do (a bad port may be half a password),
+so they are replaced, not chained.
+"""
+
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+_TLS_OPTIONS: Final = frozenset({"cafile", "capath", "cadata", "certfile", "keyfile"})
+_AMQP_SCHEMES: Final = ("amqp", "amqps")
+
+_SQLITE: Final = "sqlite+aiosqlite"
+_POSTGRESQL: Final = "postgresql+asyncpg"
+_DRIVERS: Final = {
+    "sqlite": _SQLITE,
+    _SQLITE: _SQLITE,
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
+    _POSTGRESQL: _POSTGRESQL,
+}
+
+
+def check_amqp_url(url: str) -> str:
+    """Return the broker's address if the client library will read it as it is meant. Raises ValueError."""
+    parts = _split(url)
+    if parts.scheme not in _AMQP_SCHEMES:
+        raise ValueError("should begin with amqp:// or amqps://")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    for option in _options(parts):
+        _check_amqp_option(option, tls=parts.scheme == "amqps")
+    return url
+
+
+def _check_amqp_option(option: str, *, tls: bool) -> None:
+    if option == "no_verify_ssl":  # the library turns verification off for any value but 0, "false" included
+        raise ValueError("has no_verify_ssl; verification stays on: give your own authority with cafile")
+    if option not in _TLS_OPTIONS:  # the library ignores most, and the rest are settings with limits of their own
+        raise ValueError(f"may have no options but {', '.join(sorted(_TLS_OPTIONS))}")
+    if not tls:  # the library would connect in the clear and say nothing
+        raise ValueError("has options for TLS but begins with amqp://, which is not encrypted; write amqps://")
+
+
+def check_database_url(url: str) -> str:
+    """Return the database's address with its driver spelt out. Raises ValueError."""
+    parts = _split(url)
+    driver = _DRIVERS.get(parts.scheme)
+    if driver is None:
+        raise ValueError("should begin with sqlite+aiosqlite:// or postgresql+asyncpg://")
+    if driver == _SQLITE:
+        _check_sqlite(parts)
+    else:
+        _check_postgresql(parts)
+    return f"{driver}:{url.partition(':')[2]}"  # not urlunsplit(): it drops the empty host of sqlite:///file
+
+
+def _check_sqlite(parts: SplitResult) -> None:
+    if parts.netloc:
+        raise ValueError("has a host where SQLite has none: write sqlite+aiosqlite:///file or ////absolute/file")
+    if parts.path in {"", "/", "/:memory:"} or "memory" in dict(parse_qsl(parts.query)).values():
+        raise ValueError("names no file; a database in memory would forget what was answered")
+
+
+def _check_postgresql(parts: SplitResult) -> None:
+    if not parts.path.strip("/"):
+        raise ValueError("names no database")
+    if "sslmode" in _options(parts):
+        raise ValueError("has sslmode, which asyncpg does not know; write ssl=require or ssl=verify-full")
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether a checked database address means SQLite."""
+    return url.startswith(_SQLITE)
+
+
+def shown(url: str) -> str:
+    """Return a checked address without its user, password and options: fit for a log.
+
+    >>> shown("amqps://worker:hunter2@broker.example:5671/streams?cafile=ca.pem")
+    'amqps://broker.example:5671/streams'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read late: it is the property that raises
+    except ValueError:
+        parts = None
+    if parts is None or parts.fragment or not url.isprintable() or " " in url:
+        raise ValueError(
+            "is no URL; the characters / # ? @ % : in a user or password are written %2F %23 and so on"
+        )
+    return parts
+
+
+def _options(parts: SplitResult) -> list[str]:
+    return [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]

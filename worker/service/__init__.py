@@ -1,0 +1,1 @@
+"""The batch: loaded, decided and saved; then said; then settled. Async, but knows only the Protocols in ports."""

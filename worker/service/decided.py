@@ -1,0 +1,108 @@
+"""Deciding a whole batch: a pure function of what came in and what was loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from worker.domain.commands import ByCode, ByDevice, ById, Command, CreateStream, GetStream, Selector
+from worker.domain.refusals import MessageIdReused
+from worker.domain.roster import Roster
+from worker.service.handlers import Mint, decide
+from worker.service.messages import Answer, Handled, MessageKey, Received, StoredEvent
+from worker.service.ports import Changes, Loaded, Renderer, Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What came of a batch: an answer for each command in order, what to save, and whose events are due.
+
+    `unpublished` are the events that were there before, of the devices in `acting`: those that a command of the
+    batch, new or repeated, asked something of. A device that was only looked at is not made to speak.
+    """
+
+    answers: Sequence[Answer]
+    changes: Changes
+    unpublished: Sequence[StoredEvent]
+    acting: frozenset[str]
+
+
+def wanted_by(batch: Sequence[Received]) -> Wanted:
+    """Return what has to be loaded before the batch can be decided."""
+    selectors = [_selector(received.command) for received in batch]
+    return Wanted(
+        devices=frozenset(s.device_id for s in selectors if isinstance(s, ByDevice)),
+        creating=frozenset(r.command.device_id for r in batch if isinstance(r.command, CreateStream)),
+        stream_ids=frozenset(s.stream_id for s in selectors if isinstance(s, ById)),
+        codes=frozenset(s.code for s in selectors if isinstance(s, ByCode)),
+        keys=frozenset(r.identity.key for r in batch if r.identity),
+    )
+
+
+def _selector(command: Command) -> Selector:
+    return ByDevice(device_id=command.device_id) if isinstance(command, CreateStream) else command.selector
+
+
+def decide_batch(
+    batch: Sequence[Received], loaded: Loaded, *, mint: Mint, renderer: Renderer, published: Sequence[UUID]
+) -> Decided:
+    """Decide each command in delivery order and render what it says to its final bytes.
+
+    A repeat, of an earlier batch or of this one, gets the first one's answer and changes nothing.
+    """
+    roster = Roster(devices=loaded.devices, streams=loaded.streams)
+    book = _Book(loaded, roster, mint, renderer)
+    answers = [book.answer(received) for received in batch]
+    acting = frozenset(d for received in batch if (d := _acted_on(roster, received.command)))
+    return Decided(
+        answers=answers,
+        changes=Changes(
+            at=mint.now,
+            devices=roster.changed_devices,
+            updated_streams=roster.updated_streams,
+            new_streams=roster.new_streams,
+            events=book.events,
+            handled=book.handled,
+            published=published,
+        ),
+        unpublished=[event for event in loaded.unpublished if event.device_id in acting],
+        acting=acting,
+    )
+
+
+def _acted_on(roster: Roster, command: Command) -> str | None:
+    if isinstance(command, GetStream):
+        return None
+    stream = roster.find(_selector(command))
+    return stream.device_id if stream else None
+
+
+class _Book:
+    """The answers of one batch while they are being made."""
+
+    def __init__(self, loaded: Loaded, roster: Roster, mint: Mint, renderer: Renderer) -> None:
+        self._known: dict[MessageKey, Handled] = dict(loaded.handled)
+        self._roster = roster
+        self._mint = mint
+        self._renderer = renderer
+        self.events: list[StoredEvent] = []
+        self.handled: list[Handled] = []
+
+    def answer(self, received: Received) -> Answer:
+        identity = received.identity
+        if identity is None:
+            return self._carry_out(received.command, causation_id=None)
+        first = self._known.get(identity.key)
+        if first is None:
+            answer = self._carry_out(received.command, causation_id=identity.key.message_id)
+            first = self._known[identity.key] = Handled(identity=identity, answer=answer, at=self._mint.now)
+            self.handled.append(first)
+        if first.identity.digest != identity.digest:
+            return self._renderer.answer(MessageIdReused(message_id=identity.key.message_id))
+        return first.answer
+
+    def _carry_out(self, command: Command, *, causation_id: str | None) -> Answer:
+        outcome = decide(self._roster, command, self._mint)
+        event = getattr(outcome, "event", None)
+        if event is not None:
+            self.events.append(self._renderer.event(event, causation_id=causation_id))
+        return self._renderer.answer(outcome)

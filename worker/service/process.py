@@ -1,0 +1,110 @@
+"""The pipeline of one epoch: take, carry out, say, settle.
+
+Two tasks share the work, so that the next batch is decided and committed while this one is being confirmed. A
+queue of one batch stands between them: publishing stays in order, and memory stays bounded.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from worker.service.batch import Batches
+from worker.service.messages import Said
+from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement
+from worker.service.relay import Relay
+from worker.service.say import Speaker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """The numbers of the pipeline. `idle_s`: how long without a delivery until published events are marked."""
+
+    batch_max: int = 256
+    idle_s: float = 0.2
+
+
+class Pipeline:
+    """Runs one epoch from the first delivery to the last settlement."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        batches: Batches,
+        relay: Relay,
+        speaker: Speaker,
+        settlement: Settlement,
+        flow: Flow,
+    ) -> None:
+        self._inbox = inbox
+        self._batches = batches
+        self._relay = relay
+        self._speaker = speaker
+        self._settlement = settlement
+        self._flow = flow
+        self._decided: asyncio.Queue[Said | None] = asyncio.Queue(maxsize=1)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set and everything in hand is settled.
+
+        Raises EpochOver where the broker or the certainty about it is gone; whatever else it raises is a defect.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                aside = [
+                    tasks.create_task(self._close_when(stopping), name="pipeline.close"),
+                    tasks.create_task(self._inbox.watch(), name="pipeline.watch"),
+                ]
+                deciding = tasks.create_task(self._decide(), name="pipeline.decide")
+                saying = tasks.create_task(self._say(), name="pipeline.say")
+                await asyncio.wait([deciding, saying])
+                for task in aside:
+                    task.cancel()
+        except BaseExceptionGroup as group:
+            over, defects = group.split(EpochOver)
+            if over is None or defects is not None:
+                raise
+            raise EpochOver(str(_first(over))) from group
+        # Nothing is in hand any more; what was confirmed last is marked, so that nobody says it again.
+        await self._batches.sweep(before=None, limit=0)
+
+    async def _close_when(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        await self._inbox.close()
+
+    async def _decide(self) -> None:
+        try:
+            while True:
+                await self._decide_next()
+        except InboxClosed:
+            await self._decided.put(None)
+
+    async def _decide_next(self) -> None:
+        if self._relay.due:
+            await self._decided.put(await self._relay.sweep())
+        incoming = await self._inbox.take(self._flow.batch_max, within_s=self._flow.idle_s)
+        if incoming:
+            await self._decided.put(await self._batches.carry_out(incoming))
+        else:
+            await self._batches.sweep(before=None, limit=0)
+
+    async def _say(self) -> None:
+        while (said := await self._decided.get()) is not None:
+            refused = await self._speaker.say(said)
+            await self._settle(said, refused_tags={letter.delivery.tag for letter in refused})
+            await self._settlement.give_to_broker(refused)
+            if said.deliveries:
+                await self._inbox.widen()
+
+    async def _settle(self, said: Said, *, refused_tags: set[int]) -> None:
+        """Acknowledge what is said. A dead letter that was refused is not: the broker gets it back."""
+        await self._settlement.acknowledge([d for d in said.deliveries if d.tag not in refused_tags])
+
+
+def _first(group: BaseExceptionGroup[EpochOver]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
