@@ -6,13 +6,13 @@ apt fetches its lists and the packages into folders of our own, and dpkg-deb onl
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devtools.failures import MissingPrograms
+from devtools.failures import CommandFailed, MissingPrograms
 from devtools.project import say
+from devtools.tool import run_tool
 
 _DEADLINE_S = 600.0
 
@@ -82,12 +82,8 @@ def _names(apt: Sequence[str], package: str, also: str, work: Path) -> list[str]
 
 
 def _run(command: Sequence[str], cwd: Path) -> str:
-    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False, timeout=_DEADLINE_S,
-    )  # fmt: skip
-    if done.returncode != 0:
-        said = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-5:])
-        raise MissingPrograms(f"{' '.join(command[:1])} could not fetch the packages:\n{said}")
-    return done.stdout
+    env = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return run_tool(command, env=env, cwd=cwd, deadline_s=_DEADLINE_S)
+    except CommandFailed as failure:
+        raise MissingPrograms(f"The packages could not be fetched: {failure}") from failure

@@ -36,7 +36,7 @@ class Node:
 
     @classmethod
     def stored(cls, folder: Path) -> Self | None:
-        """Return the node that last lived in `folder`, if its ports are free, so that its URL stays what it was."""
+        """Return the node that last lived in `folder`, if its ports are free, so that its URL stays."""
         try:
             node = cls(**json.loads((folder / _IDENTITY_FILE).read_text()))
         except (OSError, ValueError, TypeError):

@@ -3,8 +3,8 @@
 import random
 import socket
 
-# Below what the kernel hands to outgoing connections (Linux from 32768, macOS from 49152). A port from bind(0) may be
-# taken by any client while its server is down; a client that keeps knocking there can even be connected to itself.
+# Below what the kernel hands to outgoing connections (Linux from 32768, macOS from 49152). A port from bind(0) may
+# be taken by any client while its server is down; a client that keeps knocking there can even reach itself.
 _LOWEST = 15_000
 _HIGHEST = 32_000
 _TRIES_MAX = 200

@@ -30,7 +30,7 @@ class Child:
         log: Path | None = None,
         user: str | None = None,
     ) -> None:
-        """Start `argv` in `cwd` with exactly `env`, writing to `log` (else where we write), as `user` (else as us).
+        """Start `argv` in `cwd` with exactly `env`, writing to `log` (else where we do), as `user` (else as us).
 
         Raises OSError if the program cannot be started. Another user takes root.
         """
@@ -87,7 +87,7 @@ class Child:
             os.killpg(self.pid, signum)
 
     def wait(self, deadline_s: float | None = None) -> int | None:
-        """Wait until it has ended and return its exit code (minus the signal's number), or None if it still runs."""
+        """Wait until it ends and return its exit code (minus the signal's number), or None if it still runs."""
         try:
             return self._program.wait(deadline_s)
         except subprocess.TimeoutExpired:

@@ -4,14 +4,14 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devtools import debian
-from devtools.failures import MissingPrograms
-from devtools.project import cache_folder
+from devtools.failures import CommandFailed, MissingPrograms
+from devtools.project import ROOT, cache_folder
+from devtools.tool import run_tool
 
 _CHOICES = """\
 No RabbitMQ was found on this machine, and none could be fetched{why}. Any one of these will do:
@@ -65,13 +65,13 @@ def from_homebrew() -> RabbitmqPrograms | None:
     """Find a RabbitMQ that Homebrew has installed, linked or not."""
     if shutil.which("brew") is None:
         return None
-    asked = subprocess.run(
-        ["brew", "--prefix", "rabbitmq", "erlang"],
-        capture_output=True, text=True, check=False, timeout=_BREW_DEADLINE_S,
-    )  # fmt: skip
-    if asked.returncode != 0:
+    try:
+        asked = run_tool(
+            ["brew", "--prefix", "rabbitmq", "erlang"], env=os.environ, cwd=ROOT, deadline_s=_BREW_DEADLINE_S
+        )
+    except CommandFailed:
         return None
-    home, erlang = asked.stdout.split("\n")[:2]
+    home, erlang = asked.splitlines()
     return programs_in([Path(home)], erlang=f"{erlang}/bin:{erlang}/lib/erlang/bin")
 
 
@@ -82,7 +82,7 @@ def newest(folder: Path) -> list[Path]:
 
 
 def programs_in(homes: Iterable[Path], *, erlang: str) -> RabbitmqPrograms | None:
-    """Return the programs of the first of `homes` that is a real RabbitMQ; `erlang` is a PATH to look on for Erlang."""
+    """Return the programs of the first of `homes` that is a real one; `erlang` is a PATH to look on for Erlang."""
     erl, epmd = shutil.which("erl", path=erlang), shutil.which("epmd", path=erlang)
     for home in homes:
         server, ctl = home / "sbin/rabbitmq-server", home / "sbin/rabbitmqctl"

@@ -1,10 +1,10 @@
 """`python -m devtools.run`: a broker, the worker in the foreground, and what to type in a second terminal.
 
-The broker is the one that STREAMS_AMQP_URL names, else a private node in `var/broker`, which keeps its data and its
-address from one run to the next.
+The broker is the one that STREAMS_AMQP_URL names, else a private node in `var/broker`, which keeps its data and
+its address from one run to the next.
 
-The worker and the node are in sessions of their own: a Ctrl-C reaches this process only, and the order of the end is
-ours. The worker is told and drains, then the node stops. A second Ctrl-C is passed on too; a third one kills.
+The worker and the node are in sessions of their own: a Ctrl-C reaches this process only, and the order of the end
+is ours. The worker is told and drains, then the node stops. A second Ctrl-C is passed on too; a third one kills.
 """
 
 import argparse

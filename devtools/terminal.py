@@ -11,8 +11,8 @@ _SHOWN = ("STREAMS_NAMESPACE",)
 def lines(worker: Path, given: Mapping[str, str], private_url: str | None) -> list[str]:
     """Return the three commands, after a sentence.
 
-    `given` is the environment that the worker was started from. The address of a private node is part of the commands;
-    one that was given never is: it may hold a password.
+    `given` is the environment that the worker was started from. The address of a private node is part of the
+    commands; one that was given never is: it may hold a password.
     """
     settings = {name: given[name] for name in _SHOWN if name in given}
     sentence = "In a second terminal, from any folder:"

@@ -5,7 +5,15 @@ Tolerant in, strict out: unknown members are ignored, wrong ones refused; what i
 
 from schemas.commands import COMMANDS, Command, CreateStream, GetStream, StopStream
 from schemas.errors import FieldError, field_errors
-from schemas.events import Event, StreamCreated, StreamStopped, UnreadableEvent, read_event, write_event
+from schemas.events import (
+    Event,
+    StreamCreated,
+    StreamData,
+    StreamStopped,
+    UnreadableEvent,
+    read_event,
+    write_event,
+)
 from schemas.limits import (
     BODY_BYTES_MAX,
     CODE_CHARS,
@@ -52,6 +60,7 @@ __all__ = [
     "StopStream",
     "Stream",
     "StreamCreated",
+    "StreamData",
     "StreamReply",
     "StreamStatus",
     "StreamStopped",

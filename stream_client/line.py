@@ -18,21 +18,20 @@ DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 ADVICE: Final = "is the worker's topology declared? (`stream-worker topology apply`)"
 
 
+OnReply = Callable[[DeliveredMessage], None]
+
+
 class Line:
     """One link that publishes commands and receives their replies."""
 
-    def __init__(
-        self, link: Link, exchange: AbstractExchange, on_reply: Callable[[DeliveredMessage], None]
-    ) -> None:
+    def __init__(self, link: Link, exchange: AbstractExchange, on_reply: OnReply) -> None:
         self.link = link
         self._exchange = exchange
         self._on_reply = on_reply
         self._heard_at_s = _now_s()
 
     @classmethod
-    async def open(
-        cls, url: str, *, exchange: str, on_reply: Callable[[DeliveredMessage], None], within_s: float
-    ) -> Self:
+    async def open(cls, url: str, *, exchange: str, on_reply: OnReply, within_s: float) -> Self:
         """Connect, and listen for replies.
 
         Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.

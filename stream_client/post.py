@@ -122,7 +122,7 @@ class Post:
             farewell.add_done_callback(self._farewells.discard)
 
     def _on_reply(self, reply: DeliveredMessage) -> None:
-        """Hand a reply to whoever waits for it. The second one to a repeated command finds nobody, and is ignored."""
+        """Hand a reply to whoever waits for it. The second to a repeated command finds nobody, and is ignored."""
         waiting = self._waiting.get(reply.header.properties.correlation_id or "")
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)

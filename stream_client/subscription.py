@@ -86,13 +86,14 @@ class EventSubscription:
         """Build a new feed, for ever: what has worked once will work again, and nobody else would try."""
         log.warning("subscription.lost", extra={"queue": self._interest.queue})
         await lost.link.close()
-        for pause_s in growing_pauses():
+        pauses = growing_pauses()
+        while True:
             try:
                 feed = await Feed.open(self._url, self._interest, within_s=self._connect_s)
             except StreamUnavailable as error:
+                pause_s = next(pauses)
                 log.warning("subscription.retry", extra={"reason": str(error), "pause_s": pause_s})
                 await asyncio.sleep(pause_s)
             else:
                 log.info("subscription.resumed", extra={"queue": self._interest.queue})
                 return feed
-        raise AssertionError("the pauses never end")

@@ -97,7 +97,7 @@ async def _run(settings: Settings) -> None:
             extra={
                 "broker": settings.amqp_shown,
                 "database": settings.database_shown,
-                "name": settings.worker_name,
+                "worker": settings.worker_name,
             },
         )
         await run_until_stopped(

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from tests.tidy.tree import Tree
-from worker.config import Settings
+from worker.config import SettingsError, load_settings
 
 _PYTHON_FENCE = re.compile(r"^([ \t]*)```(?:python|py)\b[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^([ \t]*)(```|~~~).*?^\1\2[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -15,7 +15,7 @@ _INLINE_CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*\s*$", re.MULTILINE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
-_SETTING = re.compile(r"\bSTREAMS_([A-Z][A-Z0-9_]*[A-Z0-9])\b")
+_SETTING = re.compile(r"\bSTREAMS_[A-Z][A-Z0-9_]*[A-Z0-9]\b")
 _SPEAKS_OF_SETTINGS = re.compile(r".*\.md|Dockerfile|docker-compose\.yml|deploy/.*|Makefile")
 _DECISION = re.compile(r"docs/adr/((\d{4})-[a-z0-9-]+\.md)")
 
@@ -60,10 +60,18 @@ def _anchors(text: str) -> set[str]:
 
 def settings_exist(tree: Tree) -> Iterator[str]:
     """A variable that the documents and the deployment speak of is one that the worker reads."""
-    known = {name.upper() for name in Settings.model_fields}
     for path, text in tree.texts.items():
         if _SPEAKS_OF_SETTINGS.fullmatch(path):
-            yield from (f"{path}: STREAMS_{name}" for name in sorted(set(_SETTING.findall(text)) - known))
+            yield from (f"{path}: {name}" for name in sorted(set(_SETTING.findall(text))) if not _is_setting(name))
+
+
+def _is_setting(variable: str) -> bool:
+    """Ask the worker, which refuses what it does not know; that it wants another value is another matter."""
+    try:
+        load_settings({variable: ""})
+    except SettingsError as error:
+        return "is not a setting" not in str(error)
+    return True
 
 
 def decisions_are_listed(tree: Tree) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from tests.tidy.tree import Tree
 
-_RUN_AS_MODULE = re.compile(r"\bpython3?\)?\"? -m ([a-z_][\w.]*)")
+_RUN_AS_MODULE = re.compile(r"(?:^|\s)-m\s+([a-z_][\w.]*)", re.MULTILINE)
 _RUN_AS_FILE = re.compile(r"\b([\w/]+\.py)\b")
 _FOUND_BY_A_TOOL = re.compile(
     r"(?:.*/)?(?:test_\w+|conftest)\.py|migrations/(?:env|versions/\w+)\.py|(?:.*/)?__main__\.py"

@@ -66,7 +66,7 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "migrations/versions/0001_first.py": "",
             "tests/test_store.py": "from tests.fakes import Store\n",
             "tests/fakes.py": "",
-            "Makefile": "run:\n\t.venv/bin/python -m devtools.run\n",
+            "Makefile": "run:\n\t$(PYTHON) -m devtools.run\n",
             "devtools/run.py": "",
         },
     ),

@@ -60,7 +60,7 @@ class Link:
 
 async def open_channel(connection: AbstractConnection, *, confirms: bool) -> Channel:
     """Open a channel and return aiormq's own, which hides nothing. A returned message raises at its publisher."""
-    channel = connection.channel(publisher_confirms=confirms, on_return_raises=True)
+    channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
     await channel.initialize()
     return cast("Channel", await channel.get_underlay_channel())
 

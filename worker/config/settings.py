@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", min_length=1, max_length=255, description="where health listens")
     http_port: int = Field(9464, ge=0, le=65_535, description="the port of health; 0 = off")
 
-    # The client gives up after three, and one second each: 33 s. With 600 a dead broker goes unseen for half an hour.
+    # The client gives up after three, and a second each: 33 s. At 600 a dead broker goes unseen for half an hour.
     heartbeat_s: int = Field(10, ge=2, le=600, description="between heartbeats to the broker")
     # TCP, TLS and login over any sane network.
     connect_timeout_s: kinds.Seconds = Field(

@@ -28,7 +28,8 @@ class StoreOptions:
     idle_in_transaction_timeout_s: float = 15
     keepalive_idle_s: int = 10  # a silent peer is given up after idle + 3 * interval
     keepalive_interval_s: int = 5
-    transaction_timeout_s: float = 60  # the last resort, above the sum of what the database allows
+    transaction_timeout_s: float = 60  # the last resort, and so is the next: above what the database allows
+    commit_timeout_s: float = 15
     ping_timeout_s: float = 3
 
 
@@ -135,7 +136,7 @@ def _store(pipeline: AsyncEngine, reader: AsyncEngine | None, adopt: Any, option
         reader=reader,
         adopt=adopt,
         transaction_timeout_s=options.transaction_timeout_s,
-        commit_timeout_s=options.statement_timeout_s + 2 * _DRIVER_GRACE_S,
+        commit_timeout_s=options.commit_timeout_s,
         ping_timeout_s=options.ping_timeout_s,
     )
 

@@ -1,0 +1,87 @@
+# Everything runs from .venv, which `make setup` makes; no environment needs to be active, and nothing needs root.
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The first Python that is new enough; `make PYTHON=/path/to/python3 setup` takes another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+COVERED_FULLY := worker/domain/*,worker/service/*,worker/amqp/settlement.py
+# GNU make 3.81, as on macOS, does not know it.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+# A person's own paths would let packages in that are not pinned.
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## the environment in .venv, the servers' programs in .cache; does nothing the second time
+	@$(BIN)/python -m devtools.setup
+
+.PHONY: run
+run: setup ## the worker in the foreground, with a broker and a migrated SQLite file; Ctrl-C ends it all
+	@exec $(BIN)/python -m devtools.run
+
+.PHONY: check
+check: $(READY) ## format, lint, types, import contracts, deployment files, quick tests; needs no server
+	@$(MAKE) --no-print-directory --keep-going -j4 $(SYNC) \
+		check-format check-lint check-types check-imports check-compose check-image check-quick
+
+.PHONY: test
+test: setup check ## all of that and the whole suite against real servers, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
+
+.PHONY: format
+format: $(READY) ## put the code in form, and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+.PHONY: lock
+lock: $(READY) ## pin what pyproject.toml asks for; LOCK=--upgrade takes the newest versions
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal -p 3.11 --generate-hashes --no-header \
+	--no-emit-index-url $(LOCK)
+
+.PHONY: clean
+clean: ## remove the environment, fetched programs, caches and reports; var/ and its data stay
+	rm -rf .venv .cache .coverage .coverage.* htmlcov dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml requirements/dev.txt
+	@test -n "$(PYTHON)" || { \
+		echo "No Python 3.11 or newer was found. Install one, or name it: make PYTHON=/path/to/python3 setup" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: install python3-venv" >&2; exit 1; }
+	@echo "installing the pinned requirements into .venv" >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: check-format check-lint check-types check-imports check-compose check-image check-quick
+check-format:
+	$(BIN)/ruff format --check --quiet
+check-lint:
+	$(BIN)/ruff check --quiet
+check-types:
+	$(BIN)/mypy
+check-imports:
+	$(BIN)/lint-imports
+check-compose:
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+check-image:
+	$(BIN)/hadolint Dockerfile
+check-quick:
+	$(BIN)/python -m pytest -q tests/unit tests/tidy tests/contract

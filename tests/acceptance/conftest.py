@@ -1,0 +1,64 @@
+"""One worker for each database, shared by the tests that do not harm it; every test has devices of its own."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from devtools.broker import PrivateBroker
+from devtools.postgres import PrivatePostgres
+from tests.support.wire import Device, Subscriber, Undertaker
+from tests.support.worker_process import WorkerProcess, settings_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A running worker and where it is."""
+
+    url: str
+    namespace: str
+    database_url: str
+    worker: WorkerProcess
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgresql"])
+async def system(
+    request: pytest.FixtureRequest, broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    namespace = f"a{uuid.uuid4().hex[:8]}"
+    if request.param == "sqlite":
+        folder: Path = tmp_path_factory.mktemp("database")
+        database_url = f"sqlite+aiosqlite:///{folder}/streams.db"
+    else:
+        postgres: PrivatePostgres = request.getfixturevalue("postgres")
+        postgres.create_database(namespace)
+        database_url = postgres.url(namespace)
+    worker = WorkerProcess(settings_of(broker.url, namespace, database_url))
+    async with worker:
+        yield System(url=broker.url, namespace=namespace, database_url=database_url, worker=worker)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def device(system: System) -> AsyncIterator[Device]:
+    async with Device(system.url, system.namespace) as device:
+        yield device
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def subscriber(system: System) -> AsyncIterator[Subscriber]:
+    async with Subscriber(system.url, system.namespace) as subscriber:
+        yield subscriber
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def undertaker(system: System) -> AsyncIterator[Undertaker]:
+    async with Undertaker(system.url, system.namespace) as undertaker:
+        yield undertaker
+
+
+@pytest.fixture
+def device_id() -> str:
+    return f"cam-{uuid.uuid4().hex[:10]}"

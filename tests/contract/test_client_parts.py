@@ -1,0 +1,157 @@
+"""What the client promises without a broker."""
+
+import asyncio
+from datetime import UTC, datetime
+from itertools import islice, pairwise
+from uuid import UUID
+
+import pytest
+from aio_pika.exceptions import AMQPConnectionError, ChannelInvalidStateError, ProbableAuthenticationError
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from schemas import Event, Stream, StreamCreated, StreamData, StreamStatus
+from stream_client import Sequencer, Step, StreamClient, StreamMisconfigured
+from stream_client.bindings import binding_key
+from stream_client.broker_call import LinkLost, LinkSlow, broker_call
+from stream_client.deadline import Deadline
+from stream_client.letter import write_letter
+from stream_client.pauses import growing_pauses
+
+
+def an_event(device_id: str, sequence: int) -> Event:
+    at = datetime(2026, 1, 12, tzinfo=UTC)
+    id_ = UUID("0199b6e2-7d9c-7c3e-9f0a-5a2f0c6d1b34")
+    stream = Stream(
+        id=id_, device_id=device_id, code="7K3M9QXA", status=StreamStatus.ACTIVE, created_at=at, stopped_at=None,
+        version=1,
+    )  # fmt: skip
+    return StreamCreated(id=id_, subject=id_, time=at, sequence=str(sequence), data=StreamData(stream=stream))
+
+
+@pytest.mark.parametrize(
+    ("device", "event", "key"),
+    [
+        (None, None, "#"),
+        (None, "stream.created", "stream.created.#"),
+        ("cam-1", None, "stream.*.cam-1"),
+        ("site.7", "stream.stopped", "stream.stopped.site.7"),
+    ],
+)
+def test_a_binding_key_is_what_was_asked_for(device: str | None, event: str | None, key: str) -> None:
+    assert binding_key(device=device, event=event) == key
+
+
+@pytest.mark.parametrize("device", ["#", "*", "a.#", "", "cam-1\n"])
+def test_a_device_cannot_be_a_wildcard(device: str) -> None:
+    with pytest.raises(ValueError, match="not a device id"):
+        StreamClient("amqp://localhost/").events(device=device)
+
+
+def test_a_type_must_be_one_of_ours() -> None:
+    with pytest.raises(ValueError, match="not a valid EventName"):
+        StreamClient("amqp://localhost/").events(type="stream.*")
+
+
+def test_a_sequencer_tells_repeats_and_gaps_of_each_device() -> None:
+    sequencer = Sequencer()
+
+    assert sequencer.note(an_event("a", 5)) == Step(is_new=True)
+    assert sequencer.note(an_event("a", 6)) == Step(is_new=True)
+    assert sequencer.note(an_event("b", 1)) == Step(is_new=True)
+    assert sequencer.note(an_event("a", 6)) == Step(is_new=False)
+    assert sequencer.note(an_event("a", 5)) == Step(is_new=False)
+    assert sequencer.note(an_event("a", 9)) == Step(is_new=True, missed=2)
+    assert sequencer.note(an_event("b", 2)) == Step(is_new=True)
+
+
+def test_a_sequencer_forgets_the_device_that_was_silent_longest() -> None:
+    sequencer = Sequencer(devices_max=2)
+    for device_id, sequence in (("a", 1), ("b", 1), ("a", 2), ("c", 1)):
+        sequencer.note(an_event(device_id, sequence))
+
+    assert sequencer.note(an_event("a", 2)) == Step(is_new=False)
+    assert sequencer.note(an_event("b", 1)) == Step(is_new=True)
+
+
+@pytest.mark.parametrize("message_id", ["", "x" * 129, "a\0b", "\N{GRINNING FACE}" * 64])
+async def test_a_message_id_that_the_wire_cannot_carry_is_refused(message_id: str) -> None:
+    with pytest.raises(ValueError, match="message_id"):
+        write_letter("stream.get", {}, message_id)
+
+
+async def test_a_body_that_is_not_json_is_refused() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_letter("stream.get", {"device_id": float("nan")}, None)
+
+
+@pytest.mark.parametrize(
+    ("device_id", "routing_key"),
+    [("cam-1", "cam-1"), ("no device", "any"), ("x" * 300, "any"), (7, "any"), (None, "any")],
+)
+async def test_a_command_is_routed_by_its_device_where_that_is_one(device_id: object, routing_key: str) -> None:
+    assert write_letter("stream.create", {"device_id": device_id}, None).routing_key == routing_key
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_lost_link() -> None:
+    with pytest.raises(LinkLost):
+        async with broker_call(1.0):
+            raise asyncio.CancelledError
+
+
+async def test_a_cancellation_that_was_asked_for_stays_one() -> None:
+    began = asyncio.Event()
+
+    async def call() -> None:
+        async with broker_call(60.0):
+            began.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(call())
+    await began.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_call_that_takes_too_long_is_a_slow_link() -> None:
+    with pytest.raises(LinkSlow):
+        async with broker_call(0.01):
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "error", [AMQPConnectionError(), ConnectionResetError(), ChannelInvalidStateError("closed")]
+)
+async def test_whatever_a_lost_connection_raises_is_a_lost_link(error: Exception) -> None:
+    with pytest.raises(LinkLost):
+        async with broker_call(1.0):
+            raise error
+
+
+@pytest.mark.parametrize("error", [ProbableAuthenticationError("no"), ChannelNotFoundEntity("no exchange")])
+async def test_what_the_broker_refuses_is_told(error: Exception) -> None:
+    with pytest.raises(StreamMisconfigured, match="no"):
+        async with broker_call(1.0):
+            raise error
+
+
+async def test_a_mistake_of_ours_is_not_taken_for_a_lost_link() -> None:
+    with pytest.raises(TypeError):
+        async with broker_call(1.0):
+            raise TypeError
+
+
+def test_pauses_grow_to_a_limit_and_differ() -> None:
+    pauses = list(islice(growing_pauses(first_s=1.0, longest_s=8.0), 20))
+
+    assert all(low / 2 <= pause <= low for low, pause in zip([1.0, 2.0, 4.0, *[8.0] * 17], pauses, strict=True))
+    assert any(one != other for one, other in pairwise(pauses[3:]))
+
+
+async def test_a_deadline_ends_no_later_than_the_one_it_is_part_of() -> None:
+    deadline = Deadline(0.5)
+
+    assert deadline.at_most(60.0).left_s <= 0.5
+    assert deadline.at_most(0.1).left_s <= 0.1
+    assert Deadline(-1.0).left_s == 0.0

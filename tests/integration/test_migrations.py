@@ -1,0 +1,211 @@
+"""The migrations make what the tables say, up and down, on both databases, whoever runs them and from where."""
+
+import asyncio
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from devtools.ports import free_port
+from devtools.postgres import PrivatePostgres
+from migrations import runner
+from migrations.database import connected
+from tests.support.store_suite import a_stream, begin, load
+from tests.support.stores import opened_store
+from worker.sql.tables import metadata
+
+Schema = list[tuple[Any, ...]]
+
+_names: Final = itertools.count()
+_FILES: Final = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version' ORDER BY type, name"
+_COLUMNS: Final = """
+    SELECT table_name, ordinal_position, column_name, data_type, collation_name, is_nullable, column_default
+    FROM information_schema.columns
+    WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 2
+"""
+_CONSTRAINTS: Final = """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 'alembic_version'::regclass
+    ORDER BY 1, 2
+"""
+_INDEXES: Final = """
+    SELECT tablename, indexname, indexdef FROM pg_indexes
+    WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1, 2
+"""
+
+
+async def _upgrade(url: str, revision: str = "head") -> None:
+    await asyncio.to_thread(runner.upgrade, url, revision)
+
+
+async def _downgrade(url: str) -> None:
+    await asyncio.to_thread(runner.downgrade, url, "base")
+
+
+async def _current(url: str) -> str | None:
+    return await asyncio.to_thread(runner.current, url)
+
+
+def _schema(connection: Connection) -> Schema:
+    """Read everything that the database itself says about our tables."""
+    questions = [_FILES] if connection.dialect.name == "sqlite" else [_COLUMNS, _CONSTRAINTS, _INDEXES]
+    return [tuple(row) for question in questions for row in connection.execute(text(question))]
+
+
+async def test_from_empty_equals_the_metadata(database_url: str) -> None:
+    await _upgrade(database_url)
+    async with connected(database_url) as connection:
+        context = await connection.run_sync(MigrationContext.configure)
+        assert await connection.run_sync(lambda _: compare_metadata(context, metadata)) == []
+
+
+async def test_the_database_cannot_tell_the_migrations_from_the_metadata(database_url: str) -> None:
+    await _upgrade(database_url)
+    async with connected(database_url) as connection:
+        migrated = await connection.run_sync(_schema)
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+        assert migrated == await connection.run_sync(_schema)
+    assert len(migrated) > 5
+
+
+async def test_up_down_up(database_url: str) -> None:
+    await _upgrade(database_url)
+    async with connected(database_url) as connection:
+        first = await connection.run_sync(_schema)
+    await _downgrade(database_url)
+    assert await _current(database_url) is None
+    async with connected(database_url) as connection:
+        assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == ["alembic_version"]
+    await _upgrade(database_url)
+    async with connected(database_url) as connection:
+        assert await connection.run_sync(_schema) == first
+
+
+async def test_migrating_again_changes_nothing(database_url: str) -> None:
+    await _upgrade(database_url)
+    stream = a_stream()
+    async with opened_store(database_url) as store:
+        await begin(store, stream)
+        await _upgrade(database_url)
+        assert (await load(store, codes=frozenset({stream.code}))).streams == [stream]
+
+
+async def test_the_database_knows_its_revision(database_url: str) -> None:
+    assert await _current(database_url) is None
+    assert not await asyncio.to_thread(runner.is_current, database_url)
+    await _upgrade(database_url)
+    assert await _current(database_url) == runner.head()
+    assert await asyncio.to_thread(runner.is_current, database_url)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        await connection.execute(text("CREATE TABLE handled_commands (other INTEGER)"))
+    with pytest.raises(Exception, match="already exists"):
+        await _upgrade(database_url)
+    async with connected(database_url) as connection:
+        assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == ["handled_commands"]
+
+
+async def test_workers_that_migrate_at_the_same_time_wait_for_each_other(database_url: str) -> None:
+    program = "import sys; from migrations import runner; runner.upgrade(sys.argv[1])"
+    async with asyncio.timeout(60):
+        workers = [await _python(program, database_url) for _ in range(4)]
+        ends = await asyncio.gather(*(worker.communicate() for worker in workers))
+    assert [worker.returncode for worker in workers] == [0, 0, 0, 0], ends
+    assert await _current(database_url) == runner.head()
+
+
+async def test_threads_that_migrate_at_the_same_time_wait_for_each_other(database_url: str) -> None:
+    await asyncio.gather(*(_upgrade(database_url) for _ in range(4)))
+    assert await _current(database_url) == runner.head()
+
+
+async def test_without_a_url_it_is_the_one_in_the_workers_settings(database_url: str) -> None:
+    program = (
+        "from alembic import command; from migrations import runner; command.upgrade(runner._config(), 'head')"
+    )
+    worker = await _python(program, environ={"STREAMS_DATABASE_URL": database_url})
+    async with asyncio.timeout(60):
+        _, errors = await worker.communicate()
+    assert worker.returncode == 0, errors
+    assert await _current(database_url) == runner.head()
+
+
+async def _python(program: str, *args: str, environ: dict[str, str] | None = None) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, *args, env={**os.environ, **(environ or {})}, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def test_a_database_of_a_newer_program_is_refused(database_url: str) -> None:
+    await _upgrade(database_url)
+    async with connected(database_url) as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert not await asyncio.to_thread(runner.is_current, database_url)
+    with pytest.raises(runner.UnknownRevision, match="9999"):
+        await _upgrade(database_url)
+
+
+async def test_looking_at_a_file_that_is_not_there_does_not_make_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    assert await _current(f"sqlite:///{folder}/streams.db") is None
+    assert not await asyncio.to_thread(folder.exists)
+
+
+async def test_the_files_folder_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "new" / "folder" / "100%.db"
+    await _upgrade(f"sqlite:///{file}")
+    assert await asyncio.to_thread(file.is_file)
+
+
+async def test_looking_does_not_wait_for_a_worker_that_writes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/streams.db"
+    await _upgrade(url)
+    async with opened_store(url) as store, store._engine.begin():
+        async with asyncio.timeout(10):
+            assert await _current(url) == runner.head()
+
+
+@pytest.mark.parametrize("wrong", ["/no_such_database", "x@"])
+async def test_a_login_that_is_refused_is_told_in_a_line(postgres: PrivatePostgres, wrong: str) -> None:
+    right = postgres.url("postgres")
+    url = right.replace("/postgres", wrong) if wrong.startswith("/") else right.replace("@", wrong)
+    with pytest.raises(runner.DatabaseUnavailable, match="correct STREAMS_DATABASE_URL") as raised:
+        await _current(url)
+    assert right.split(":")[2].split("@")[0] not in str(raised.value)
+
+
+@pytest.mark.parametrize("act", [runner.current, runner.upgrade])
+async def test_a_server_that_is_away_is_told_in_a_line_without_the_password(act: Any) -> None:
+    url = f"postgresql://worker:hunter2@127.0.0.1:{free_port()}/streams?password=hunter3"
+    with pytest.raises(runner.DatabaseUnavailable, match=r"worker:\*\*\*@127.0.0.1.*start it") as raised:
+        await asyncio.to_thread(act, url)
+    assert "hunter" not in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://worker:hunt/er2@host/db", "nonsense", "mysql://worker:hunter2@host/db"]
+)
+async def test_a_url_that_cannot_be_used_is_not_quoted(url: str) -> None:
+    with pytest.raises(runner.DatabaseUnavailable, match="correct STREAMS_DATABASE_URL") as raised:
+        await _current(url)
+    assert "hunt" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+async def test_a_file_that_cannot_be_opened_is_told_in_a_line(tmp_path: Path) -> None:
+    await asyncio.to_thread((tmp_path / "file").touch)
+    with pytest.raises(runner.DatabaseUnavailable, match="Not a directory"):
+        await _upgrade(f"sqlite:///{tmp_path}/file/below/streams.db")
+    await asyncio.to_thread((tmp_path / "letter").write_text, "Dear reader, " * 500)
+    with pytest.raises(runner.DatabaseUnavailable, match="not a database"):
+        await _upgrade(f"sqlite:///{tmp_path}/letter")

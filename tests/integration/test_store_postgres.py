@@ -1,0 +1,314 @@
+"""What only PostgreSQL does: several workers at once, sessions that end, and a server that is away."""
+
+import asyncio
+import itertools
+import random
+import traceback
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import text
+
+from devtools.ports import free_port
+from devtools.postgres import PrivatePostgres
+from tests.support.store_suite import AT, PATIENCE_S, a_handled, a_stream, an_event, begin, load, save
+from tests.support.stores import made_store, opened_store
+from worker.domain.roster import Device
+from worker.service.ports import (
+    Changes,
+    CommitUnknown,
+    Loaded,
+    StoreConflict,
+    StoreUnavailable,
+    Transaction,
+    Wanted,
+)
+from worker.sql.engine import StoreOptions
+from worker.sql.store import SqlStore
+
+_names: Final = itertools.count()
+_HERE: Final = "datname = current_database()"
+
+
+@pytest.fixture
+def url(postgres: PrivatePostgres) -> str:
+    name = f"store_{next(_names)}"
+    postgres.create_database(name)
+    return postgres.url(name)
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlStore]:
+    async with made_store(url) as store:
+        yield store
+
+
+async def _run(store: SqlStore, *statements: str) -> Any:
+    """Run statements beside the pipeline, and return what the last one says."""
+    assert store._reader
+    async with store._reader.begin() as connection:
+        for statement in statements:
+            result = await connection.execute(text(statement))
+        return result.scalar() if result.returns_rows else None
+
+
+async def _waits_for_a_lock(store: SqlStore) -> None:
+    """Wait until somebody waits for a lock in this database."""
+    blocked = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        while not await _run(store, blocked):
+            await asyncio.sleep(0.01)
+
+
+async def _at_commit(store: SqlStore, do: str) -> None:
+    """Have the database do something in the middle of every COMMIT that saves a stream."""
+    await _run(
+        store,
+        "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN PERFORM {do}; RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON streams DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION at_commit()",
+    )
+
+
+async def test_the_sessions_have_limits(store: SqlStore) -> None:
+    expected = {
+        "application_name": "stream-worker",
+        "statement_timeout": "10s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "15s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "transaction_isolation": "read committed",
+    }
+    async with store._engine.connect() as connection:
+        seen = {name: (await connection.execute(text(f"SHOW {name}"))).scalar_one() for name in expected}
+    assert seen == expected
+
+
+async def test_two_workers_that_want_each_others_devices_do_not_deadlock(url: str, store: SqlStore) -> None:
+    chance = random.Random(7)  # noqa: S311 - the same each time, on purpose
+    rounds = 60
+    ids = [f"cam-{n}" for n in range(6)]
+
+    async def worker(mine: SqlStore, name: str) -> None:
+        for number in range(rounds):
+            chosen = chance.sample(ids, 4) + chance.sample([f"{number}-{n}" for n in range(6)], 4)
+            chance.shuffle(chosen)
+            wanted = Wanted(devices=frozenset(chosen[:4]), creating=frozenset(chosen[4:]))
+
+            async def work(transaction: Transaction, wanted: Wanted = wanted, number: int = number) -> None:
+                loaded = await transaction.load(wanted)
+                published = [event.id for event in loaded.unpublished]
+                handled = [a_handled(f"{name} {number}")]
+                chance.shuffle(published)
+                await transaction.save(
+                    Changes(at=AT, devices=loaded.devices, handled=handled, published=published)
+                )
+
+            await mine.transact(work)
+
+    await save(store, Changes(at=AT, events=[an_event(id_, 1) for id_ in ids]))
+    async with opened_store(url) as second, opened_store(url) as third, asyncio.timeout(60):
+        await asyncio.gather(worker(store, "a"), worker(second, "b"), worker(third, "c"))
+
+
+async def test_two_workers_that_handled_the_same_messages_in_another_order_do_not_deadlock(
+    url: str, store: SqlStore
+) -> None:
+    messages = [a_handled(f"m-{n}") for n in range(200)]
+    async with opened_store(url) as second:
+        ends = await asyncio.gather(
+            save(store, Changes(at=AT, handled=messages)),
+            save(second, Changes(at=AT, handled=messages[::-1])),
+            return_exceptions=True,
+        )
+    (conflict,) = [end for end in ends if end is not None]
+    assert isinstance(conflict, StoreConflict)
+    assert "duplicate key" in str(conflict)  # not "deadlock"
+
+
+async def test_who_waited_for_a_device_sees_what_the_winner_committed(url: str, store: SqlStore) -> None:
+    stream, event, handled = a_stream(), an_event(), a_handled()
+    wanted = Wanted(creating=frozenset({"cam-1"}), keys=frozenset({handled.identity.key}))
+
+    async def second_worker(transaction: Transaction) -> Loaded:
+        return await transaction.load(wanted)
+
+    async with opened_store(url) as other, asyncio.timeout(PATIENCE_S):
+
+        async def first_worker(transaction: Transaction) -> asyncio.Task[Loaded]:
+            await transaction.load(wanted)
+            late = asyncio.create_task(other.transact(second_worker))
+            await _waits_for_a_lock(store)
+            device = Device(id="cam-1", sequence=1, latest_stream_id=stream.id)
+            await transaction.save(
+                Changes(at=AT, devices=[device], new_streams=[stream], events=[event], handled=[handled])
+            )
+            return late
+
+        loaded = await (await store.transact(first_worker))
+    assert loaded == Loaded(
+        devices=[Device(id="cam-1", sequence=1, latest_stream_id=stream.id)],
+        streams=[stream],
+        handled={handled.identity.key: handled},
+        unpublished=[event],
+    )
+
+
+async def test_a_device_that_another_worker_holds_too_long_is_unavailable(url: str, store: SqlStore) -> None:
+    async with opened_store(url, options=StoreOptions(lock_timeout_s=0.1)) as impatient:
+
+        async def hold(transaction: Transaction) -> None:
+            await transaction.load(Wanted(creating=frozenset({"cam-1"})))
+            with pytest.raises(StoreUnavailable, match="lock timeout"):
+                await load(impatient, creating=frozenset({"cam-1"}))
+
+        await store.transact(hold)
+        assert (await load(impatient, creating=frozenset({"cam-1"}))).devices
+
+
+async def test_a_session_that_is_ended_by_an_administrator_is_unavailable_and_then_made_anew(
+    store: SqlStore,
+) -> None:
+    async def work(transaction: Transaction) -> None:
+        await transaction.load(Wanted(creating=frozenset({"cam-1"})))
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+        await _run(store, others + _HERE)
+        await transaction.save(Changes(at=AT, handled=[a_handled()]))
+
+    with pytest.raises(StoreUnavailable):
+        await store.transact(work)
+    await begin(store, a_stream())
+
+
+async def test_a_transaction_left_idle_is_ended_by_the_database(url: str, store: SqlStore) -> None:
+    options = StoreOptions(idle_in_transaction_timeout_s=0.1)
+    async with opened_store(url, options=options) as sleepy:
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.load(Wanted(creating=frozenset({"cam-1"})))
+            idle = "SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'idle in transaction' AND "
+            await _until(store, idle + _HERE)
+            await transaction.save(Changes(at=AT, new_streams=[a_stream()]))
+
+        with pytest.raises(StoreUnavailable):
+            await sleepy.transact(work)
+    assert not (await load(store, devices=frozenset({"cam-1"}))).devices
+
+
+async def test_a_session_that_is_lost_during_commit_leaves_it_unknown(store: SqlStore) -> None:
+    await _at_commit(store, "pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(CommitUnknown):
+        await begin(store, a_stream())
+    assert not (await load(store, devices=frozenset({"cam-1"}))).streams
+
+
+async def test_a_commit_that_outlasts_the_drivers_patience_is_unknown(url: str, store: SqlStore) -> None:
+    await _at_commit(store, "pg_sleep(60)")
+    async with opened_store(url, options=StoreOptions(statement_timeout_s=0.2)) as hasty:
+        with pytest.raises(CommitUnknown, match="TimeoutError"):
+            await begin(hasty, a_stream())
+        assert not (await load(hasty, devices=frozenset({"cam-1"}))).streams
+
+
+async def test_a_commit_that_nobody_answers_is_unknown(url: str, store: SqlStore) -> None:
+    await _at_commit(store, "pg_sleep(60)")
+    async with opened_store(url, options=StoreOptions(commit_timeout_s=0.2)) as hasty:
+        with pytest.raises(CommitUnknown, match=r"longer than 0\.2 s"):
+            await begin(hasty, a_stream())
+        assert not (await load(hasty)).streams
+
+
+async def test_a_conflict_that_shows_at_commit_is_a_conflict(store: SqlStore) -> None:
+    await _run(store, "ALTER TABLE streams ADD CONSTRAINT late UNIQUE (code) DEFERRABLE INITIALLY DEFERRED")
+    await _run(store, "ALTER TABLE streams DROP CONSTRAINT uq_streams_code")
+    await begin(store, a_stream("cam-1"))
+    with pytest.raises(StoreConflict):
+        await begin(store, a_stream("cam-2"))
+    assert not (await load(store, devices=frozenset({"cam-2"}))).streams
+
+
+async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(url: str, store: SqlStore) -> None:
+    async with opened_store(url, options=StoreOptions(transaction_timeout_s=0.2)) as hasty:
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.load(Wanted(creating=frozenset({"cam-1"})))
+            await asyncio.Event().wait()
+
+        with pytest.raises(StoreUnavailable, match=r"longer than 0\.2 s"):
+            await hasty.transact(work)
+        await begin(store, a_stream())
+        assert (await load(hasty, devices=frozenset({"cam-1"}))).streams
+
+
+async def test_a_stale_statement_after_a_migration_is_unavailable_once(store: SqlStore) -> None:
+    await begin(store, a_stream())
+    await load(store, devices=frozenset({"cam-1"}))
+    await _run(store, "ALTER TABLE streams ALTER COLUMN version TYPE bigint")
+    with pytest.raises(StoreUnavailable):
+        await load(store, devices=frozenset({"cam-1"}))
+    assert (await load(store, devices=frozenset({"cam-1"}))).streams
+
+
+async def test_a_standby_is_unavailable(store: SqlStore, url: str) -> None:
+    await _run(store, f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET default_transaction_read_only = on")
+    async with opened_store(url) as after_failover:
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            await begin(after_failover, a_stream())
+
+
+async def test_missing_tables_are_unavailable(url: str) -> None:
+    async with opened_store(url) as store:
+        with pytest.raises(StoreUnavailable, match="does not exist"):
+            await begin(store, a_stream())
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+
+
+async def test_a_defect_of_ours_passes_through_as_it_is(store: SqlStore) -> None:
+    with pytest.raises(Exception, match="invalid byte sequence") as raised:
+        await load(store, devices=frozenset({"cam\x001"}))
+    assert not isinstance(raised.value, StoreUnavailable | StoreConflict | CommitUnknown)
+    await begin(store, a_stream())
+
+
+@pytest.mark.parametrize("database", ["postgres", "no_such_database"])
+async def test_a_login_that_is_refused_is_unavailable(postgres: PrivatePostgres, database: str) -> None:
+    right = postgres.url(database)
+    wrong = right if database != "postgres" else right.replace("@", "x@")
+    async with opened_store(wrong) as store:
+        with pytest.raises(StoreUnavailable):
+            await load(store)
+
+
+async def test_a_server_that_is_away_is_unavailable_and_no_password_is_told() -> None:
+    url = f"postgresql://worker:hunter2@127.0.0.1:{free_port()}/streams"
+    async with opened_store(url) as store:
+        with pytest.raises(StoreUnavailable) as raised:
+            await load(store)
+        with pytest.raises(StoreUnavailable) as ping_raised:
+            await store.ping()
+        assert "hunter2" not in f"{store!r} {store._engine!r} {StoreOptions()!r}"
+    for error in (raised.value, ping_raised.value):
+        assert "hunter2" not in "".join(traceback.format_exception(error))
+        assert len(str(error).splitlines()) == 1
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_unavailable() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    options = StoreOptions(connect_timeout_s=0.2, ping_timeout_s=0.2)
+    async with server, opened_store(f"postgresql://worker@127.0.0.1:{port}/streams", options=options) as store:
+        with pytest.raises(StoreUnavailable):
+            await load(store)
+        with pytest.raises(StoreUnavailable):
+            await store.ping()

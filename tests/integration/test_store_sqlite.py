@@ -1,0 +1,128 @@
+"""What only SQLite does: how its connections are set up, and how it says no."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from tests.support.store_suite import AT, a_handled, a_stream, begin, load, save
+from tests.support.stores import made_store, opened_store
+from worker.service.ports import Changes, StoreUnavailable
+from worker.sql.engine import StoreOptions
+from worker.sql.store import SqlStore
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "a" / "new" / "folder" / "streams.db"
+
+
+@pytest.fixture
+async def store(file: Path) -> AsyncIterator[SqlStore]:
+    async with made_store(f"sqlite:///{file}") as store:
+        yield store
+
+
+def _set_on_connect(store: SqlStore, pragma: str) -> None:
+    def run(connection: Any, _: Any) -> None:
+        connection.cursor().execute(f"PRAGMA {pragma}")
+
+    event.listen(store._engine.sync_engine, "connect", run)
+
+
+async def test_the_folder_is_made(store: SqlStore, file: Path) -> None:
+    await store.ping()
+    assert await asyncio.to_thread(file.is_file)
+
+
+async def test_the_pipelines_connection_is_durable_and_strict(store: SqlStore) -> None:
+    expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 250}
+    async with store._engine.connect() as connection:
+        seen = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in expected}
+    assert seen == expected
+
+
+async def test_readers_cannot_write_and_do_not_wait_for_the_pipeline(store: SqlStore) -> None:
+    assert store._reader
+    async with store._engine.begin() as writing:
+        await writing.execute(text("INSERT INTO devices (id, sequence) VALUES ('cam-1', 0)"))
+        await asyncio.wait_for(store.ping(), timeout=2)
+        async with store._reader.connect() as reading:
+            assert (await reading.execute(text("SELECT count(*) FROM devices"))).scalar_one() == 0
+            assert (await reading.execute(text("PRAGMA query_only"))).scalar_one() == 1
+
+
+async def test_a_file_that_another_writes_to_is_unavailable_at_once_and_back_later(
+    store: SqlStore, file: Path
+) -> None:
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="locked"):
+        await begin(store, a_stream())
+    assert time.monotonic() - began < 2
+    other.rollback()
+    other.close()
+    await begin(store, a_stream())
+
+
+async def test_a_full_disk_is_unavailable(store: SqlStore) -> None:
+    await store._engine.dispose()
+    _set_on_connect(store, "max_page_count = 1")
+    with pytest.raises(StoreUnavailable, match="full"):
+        await save(store, Changes(at=AT, handled=[a_handled(f"m-{n}") for n in range(2000)]))
+
+
+async def test_a_file_that_may_not_be_written_is_unavailable(store: SqlStore) -> None:
+    await store._engine.dispose()
+    _set_on_connect(store, "query_only = ON")
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        await begin(store, a_stream())
+
+
+async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    async with opened_store(f"sqlite:///{tmp_path}") as store:
+        with pytest.raises(StoreUnavailable, match="unable to open"):
+            await load(store)
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+
+
+async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with opened_store(f"sqlite:///{tmp_path}/file/below/streams.db") as store:
+        with pytest.raises(StoreUnavailable, match="Not a directory"):
+            await load(store)
+
+
+async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear reader, " * 500)
+    async with opened_store(f"sqlite:///{file}") as store:
+        with pytest.raises(StoreUnavailable, match="not a database"):
+            await load(store)
+
+
+async def test_a_database_without_tables_does_not_answer_a_ping(tmp_path: Path) -> None:
+    async with opened_store(f"sqlite:///{tmp_path}/empty.db") as store:
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+
+
+async def test_times_are_text_that_sorts_as_time_does(store: SqlStore, file: Path) -> None:
+    await begin(store, a_stream())
+    with sqlite3.connect(file) as looking:
+        assert looking.execute("SELECT created_at FROM streams").fetchall() == [("2026-01-12T09:30:00.123456Z",)]
+    looking.close()
+
+
+async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(file: Path) -> None:
+    async with made_store(f"sqlite:///{file}", options=StoreOptions(transaction_timeout_s=0.2)) as store:
+        with pytest.raises(StoreUnavailable, match=r"longer than 0\.2 s"):
+            await store.transact(lambda _: asyncio.Event().wait())
+        await begin(store, a_stream())

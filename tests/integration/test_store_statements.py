@@ -1,0 +1,118 @@
+"""What a batch costs: the number of statements does not grow with the batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import event
+
+from tests.support.store_suite import AT, a_handled, a_stream, an_event, begin
+from tests.support.stores import made_store
+from worker.domain.code import code_from_bits
+from worker.domain.roster import Device
+from worker.domain.stream import Stream
+from worker.service.messages import StoredEvent
+from worker.service.ports import Changes, Transaction, Wanted
+from worker.sql.store import SqlStore
+
+LOAD: Final = ["SELECT streams", "INSERT devices", "SELECT devices", "SELECT streams", "SELECT handled_commands"]
+LOAD_AND_SAVE: Final = [
+    *LOAD,
+    "SELECT stream_events",
+    "UPDATE devices",
+    "UPDATE streams",
+    "INSERT streams",
+    "INSERT stream_events",
+    "INSERT handled_commands",
+    "UPDATE stream_events",
+]
+
+
+@contextmanager
+def statements_sent(store: SqlStore) -> Iterator[list[str]]:
+    """Collect what is sent, each as its verb and its table."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        words = statement.split()
+        table = {"SELECT": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE"}.get(words[0])
+        if table:  # BEGIN is a statement on one of the databases and a call on the other
+            sent.append(f"{words[0]} {words[words.index(table) + 1]}")
+
+    event.listen(store._engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(store._engine.sync_engine, "before_cursor_execute", note)
+
+
+async def _batch(store: SqlStore, old: list[Stream], earlier: list[StoredEvent]) -> None:
+    """Stop each old stream, begin a new one on a new device, answer, and mark what was published before."""
+    new = [a_stream(f"new-{n}", code_from_bits(1_000_000 + n)) for n in range(len(old))]
+    half = len(old) // 2 or 1
+    handled = [a_handled(f"m-{n}") for n in range(len(old))]
+    wanted = Wanted(
+        creating=frozenset(stream.device_id for stream in new),
+        stream_ids=frozenset(stream.id for stream in old[:half]),
+        codes=frozenset(stream.code for stream in old[half:]),
+        keys=frozenset(one.identity.key for one in handled),
+    )
+
+    async def work(transaction: Transaction) -> None:
+        loaded = await transaction.load(wanted)
+        assert len(loaded.devices) == 2 * len(old)
+        assert len(loaded.unpublished) == len(old)
+        await transaction.save(
+            Changes(
+                at=AT,
+                devices=[Device(id=s.device_id, sequence=2, latest_stream_id=s.id) for s in [*old, *new]],
+                updated_streams=[stream.stop(AT) for stream in old],
+                new_streams=new,
+                events=[an_event(stream.device_id, 2) for stream in [*old, *new]],
+                handled=handled,
+                published=[event.id for event in earlier],
+            )
+        )
+
+    await store.transact(work)
+
+
+@pytest.mark.parametrize("size", [1, 200])
+async def test_a_batch_of_any_size_sends_the_same_twelve_statements(database_url: str, size: int) -> None:
+    async with made_store(database_url) as store:
+        old = [a_stream(f"old-{n}", code_from_bits(n)) for n in range(size)]
+        earlier = [await begin(store, stream) for stream in old]
+        with statements_sent(store) as sent:
+            await _batch(store, old, earlier)
+        assert sent == LOAD_AND_SAVE
+
+
+async def test_a_statement_with_nothing_to_do_is_not_sent(database_url: str) -> None:
+    async def nothing(transaction: Transaction) -> None:
+        await transaction.load(Wanted())
+        await transaction.save(Changes(at=AT))
+
+    async with made_store(database_url) as store:
+        with statements_sent(store) as sent:
+            await store.transact(nothing)
+        assert sent == []
+
+
+async def test_batches_of_many_sizes_share_a_few_texts(database_url: str) -> None:
+    texts: set[str] = set()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        texts.add(statement)
+
+    async def transact(size: int) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.load(Wanted(devices=frozenset(f"d-{n}" for n in range(size))))
+
+        await store.transact(work)
+
+    async with made_store(database_url) as store:
+        event.listen(store._engine.sync_engine, "before_cursor_execute", note)
+        for size in range(1, 65):
+            await transact(size)
+    assert len([text for text in texts if "FROM devices" in text]) == 7  # 1, 2, 4, … 64

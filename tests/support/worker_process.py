@@ -1,0 +1,116 @@
+"""The worker as its users run it: a process of its own, told by its environment."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from devtools.ports import free_port
+
+READY_WITHIN_S = 30.0
+EXIT_WITHIN_S = 30.0
+
+
+def settings_of(url: str, namespace: str, database_url: str, **more: str) -> dict[str, str]:
+    return {
+        "STREAMS_AMQP_URL": url,
+        "STREAMS_NAMESPACE": namespace,
+        "STREAMS_DATABASE_URL": database_url,
+        "STREAMS_DATABASE_MIGRATE": "true",
+        **more,
+    }
+
+
+class WorkerProcess:
+    """One `stream-worker run`. What it logs goes to a file, whose end is shown when it does not do as expected."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self._log = Path(tempfile.mkstemp(prefix="worker-", suffix=".log")[1])
+        kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("STREAMS_")}
+        self._environ = kept | {"STREAMS_HTTP_PORT": str(self.port), **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "worker", "run"], env=self._environ, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> Self:
+        """Wait until it consumes."""
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline_s and self.is_running:
+            if (await self.readiness())[0] == 200:
+                return self
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"the worker is not ready: {self.log[-3000:]}")
+
+    async def readiness(self) -> tuple[int, dict[str, object]]:
+        """Return what /readyz answers now; 0 where nobody listens."""
+        try:
+            timeout = aiohttp.ClientTimeout(total=5)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as http,
+                http.get(f"http://127.0.0.1:{self.port}/readyz") as answer,
+            ):
+                return answer.status, json.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError):
+            return 0, {}
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, "start it first"
+        return self._process
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def exit_code(self, *, within_s: float = EXIT_WITHIN_S) -> int:
+        """Wait for its end."""
+        return await asyncio.to_thread(self.process.wait, within_s)
+
+    async def stop(self) -> int:
+        """Ask it to drain and go, and return its exit code."""
+        if self.is_running:
+            self.signal(signal.SIGTERM)
+        return await self.exit_code()
+
+    async def kill(self) -> None:
+        """End it as a power failure would."""
+        self.process.kill()
+        await self.exit_code()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return await self.ready()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._process is not None and self.is_running:
+                code = await self.stop()
+                assert code == 0 or error is not None, f"exit code {code}: {self.log[-3000:]}"
+        finally:
+            if self._process is not None and self.is_running:
+                await self.kill()
+            self._log.unlink()

@@ -1,0 +1,64 @@
+"""The fake store and SQLite in memory pass the suite of all stores; and the fake can fail on demand."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.fakes_store import FakeStore
+from tests.support.store_suite import AT, StoreSuite, a_handled, load, save
+from tests.support.stores import memory_store
+from worker.service.ports import Changes, CommitUnknown, Store, StoreConflict, StoreUnavailable
+
+
+class TestFakeStore(StoreSuite):
+    @pytest.fixture
+    def store(self) -> Store:
+        return FakeStore()
+
+
+class TestMemoryStore(StoreSuite):
+    @pytest.fixture
+    async def store(self) -> AsyncIterator[Store]:
+        async with memory_store() as store:
+            yield store
+
+
+async def test_a_store_in_memory_answers_as_long_as_we_do() -> None:
+    async with memory_store() as store:
+        await store.ping()
+
+
+async def test_the_next_transactions_fail_as_told_and_save_nothing() -> None:
+    store = FakeStore()
+    store.fail_next(StoreUnavailable("once"))
+    store.fail_next(StoreConflict("twice"))
+    changes = Changes(at=AT, handled=[a_handled()])
+    with pytest.raises(StoreUnavailable, match="once"):
+        await save(store, changes)
+    with pytest.raises(StoreConflict, match="twice"):
+        await save(store, changes)
+    assert not store.tables.handled
+    await save(store, changes)
+    assert list(store.tables.handled.values()) == [a_handled()]
+    assert store.transactions == 3
+
+
+async def test_a_commit_may_be_saved_although_its_answer_is_lost() -> None:
+    store = FakeStore()
+    store.fail_next(CommitUnknown("who knows"), saved=True)
+    with pytest.raises(CommitUnknown):
+        await save(store, Changes(at=AT, handled=[a_handled()]))
+    key = a_handled().identity.key
+    assert (await load(store, keys=frozenset({key}))).handled == {key: a_handled()}
+
+
+async def test_a_store_that_is_away_answers_nobody() -> None:
+    store = FakeStore()
+    store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    with pytest.raises(StoreUnavailable):
+        await load(store)
+    store.is_away = False
+    await store.ping()
+    await store.close()

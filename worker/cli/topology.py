@@ -1,0 +1,63 @@
+"""`topology`: the exchanges and queues on the broker."""
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import click
+
+from worker.cli.failure import EXIT_AWAY, EXIT_CONFIG, EXIT_NOT_WELL, Failure, read_settings
+from worker.cli.quiet import silence_libraries
+
+T = TypeVar("T")
+
+
+@click.group()
+def topology() -> None:
+    """Make the exchanges and queues on the broker, or see whether they are there."""
+
+
+@topology.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(*, as_json: bool) -> int:
+    """Exit with 0 if nothing is missing, else with 1. Changes nothing."""
+    settings = read_settings()
+    from worker import bootstrap
+
+    missing = _run(bootstrap.check_topology(settings))
+    if as_json:
+        click.echo(json.dumps({"ok": not missing, "missing": missing}))
+    elif missing:
+        click.echo("\n".join(f"missing: {name}" for name in missing))
+        click.echo("Run `stream-worker topology apply` with the rights to configure.", err=True)
+    else:
+        click.echo("nothing is missing")
+    return EXIT_NOT_WELL if missing else 0
+
+
+@topology.command()
+def apply() -> None:
+    """Make what is missing. Needs the right to configure."""
+    settings = read_settings()
+    from worker import bootstrap
+
+    _run(bootstrap.apply_topology(settings))
+    click.echo(f"the exchanges and queues of {settings.namespace} are there")
+
+
+def _run(errand: Awaitable[T]) -> T:
+    from worker.amqp.topology import TopologyWrong
+    from worker.bootstrap import BrokerUnavailable
+
+    silence_libraries()
+    try:
+        return asyncio.run(_awaited(errand))
+    except BrokerUnavailable as away:
+        raise Failure(EXIT_AWAY, str(away)) from away
+    except TopologyWrong as wrong:
+        raise Failure(EXIT_CONFIG, str(wrong)) from wrong
+
+
+async def _awaited(errand: Awaitable[T]) -> T:
+    return await errand

@@ -1,0 +1,64 @@
+"""`watch`: act as a subscriber."""
+
+import asyncio
+import signal
+from dataclasses import dataclass
+
+import click
+
+from worker.cli.failure import EXIT_AWAY, EXIT_CONFIG, Failure, read_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What to watch, and how to show it."""
+
+    device: str | None
+    type: str | None
+    queue: str | None
+    as_json: bool
+
+
+@click.command()
+@click.option("--device", metavar="DEVICE", help="Only this device's events.")
+@click.option("--type", metavar="TYPE", help="Only events of this type, such as stream.created.")
+@click.option("--queue", metavar="NAME", help="A durable queue, which keeps events for the next time; it stays.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON (CloudEvents).")
+def watch(*, device: str | None, type: str | None, queue: str | None, as_json: bool) -> int:  # noqa: A002 - the option's name
+    """Print events as they come, until Ctrl-C."""
+    settings = read_settings()
+    from stream_client import StreamMisconfigured, StreamUnavailable
+    from worker.ops.logs import configure_logs
+
+    configure_logs("INFO", "console")  # a connection that is lost and found again is news to whoever watches
+    wish = Wish(device=device, type=type, queue=queue, as_json=as_json)
+    try:
+        asyncio.run(_watch(settings.amqp_url.get_secret_value(), settings.namespace, wish))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0  # the one way to end it
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except StreamMisconfigured as error:
+        raise Failure(EXIT_CONFIG, str(error)) from error
+    except StreamUnavailable as error:
+        raise Failure(EXIT_AWAY, str(error)) from error
+    return 0
+
+
+async def _watch(url: str, namespace: str, wish: Wish) -> None:
+    from stream_client import StreamClient
+
+    _end_on_sigterm()
+    client = StreamClient(url, namespace=namespace)
+    async with client.events(device=wish.device, type=wish.type, queue=wish.queue) as events:
+        click.echo(f"watching events of {wish.device or 'every device'} (Ctrl-C ends)", err=True)
+        async for event in events:
+            stream = event.stream
+            line = f"{event.time}  {event.type}  {stream.device_id}  {stream.code}  #{event.sequence}"
+            click.echo(event.model_dump_json() if wish.as_json else line)
+
+
+def _end_on_sigterm() -> None:
+    watching = asyncio.current_task()
+    if watching is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, watching.cancel)

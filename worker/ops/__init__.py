@@ -1,0 +1,1 @@
+"""What watches the worker: logs and health. Observers, never deciders."""
