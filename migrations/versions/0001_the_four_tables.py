@@ -48,11 +48,11 @@ def _streams() -> None:
         sa.Column("stopped_at", _TIME),
         sa.Column("version", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_streams")),
-        sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_streams_device_id_devices")),
         sa.UniqueConstraint("code", name=op.f("uq_streams_code")),
         sa.CheckConstraint("status IN ('active', 'stopped')", name=op.f("ck_streams_status")),
         sa.CheckConstraint("(status = 'stopped') = (stopped_at IS NOT NULL)", name=op.f("ck_streams_stopped_at")),
         sa.CheckConstraint("version >= 1", name=op.f("ck_streams_version")),
+        sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_streams_device_id_devices")),
     )
     active = sa.text("status = 'active'")
     op.create_index(
@@ -71,9 +71,9 @@ def _stream_events() -> None:
         sa.Column("at", _TIME, nullable=False),
         sa.Column("published_at", _TIME),
         sa.PrimaryKeyConstraint("device_id", "sequence", name=op.f("pk_stream_events")),
-        sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_stream_events_device_id_devices")),
         sa.UniqueConstraint("event_id", name=op.f("uq_stream_events_event_id")),
         sa.CheckConstraint("sequence >= 1", name=op.f("ck_stream_events_sequence")),
+        sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_stream_events_device_id_devices")),
     )
     unpublished = sa.text("published_at IS NULL")
     op.create_index(

@@ -41,7 +41,9 @@ async def test_create_makes_an_active_stream(device: Device, device_id: str) -> 
     assert abs(age.total_seconds()) < 60
 
 
-async def test_create_for_a_device_with_an_active_stream_gives_that_one_back(device: Device, device_id: str) -> None:
+async def test_create_for_a_device_with_an_active_stream_gives_that_one_back(
+    device: Device, device_id: str
+) -> None:
     stream = await made(device, device_id)
 
     again = await device.command("create", device_id=device_id)
@@ -108,7 +110,9 @@ async def test_by_device_means_its_active_stream_else_its_latest(device: Device,
     assert (await device.command("get", device_id=device_id))["stream"] == stopped
 
 
-async def test_a_code_is_read_in_any_case_with_hyphens_spaces_and_look_alikes(device: Device, device_id: str) -> None:
+async def test_a_code_is_read_in_any_case_with_hyphens_spaces_and_look_alikes(
+    device: Device, device_id: str
+) -> None:
     stream = await made(device, device_id)
     code = stream["code"]
     sloppy = f" {code[:4].lower()}-{code[4:]} ".replace("1", "l").replace("0", "o")
@@ -171,7 +175,7 @@ async def test_where_the_correlation_id_is_missing_the_reply_carries_the_message
 async def test_where_both_are_missing_the_reply_carries_nothing(device: Device, device_id: str) -> None:
     body = f'{{"device_id": "{device_id}"}}'.encode()
 
-    await device.tell_nameless(body, type="stream.create", reply_to=device.address)
+    await device.tell_nameless(body, message_type="stream.create", reply_to=device.address)
     reply = await device.stray(lambda message: device_id.encode() in message.body)
 
     assert reply.correlation_id is None

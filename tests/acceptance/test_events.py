@@ -4,7 +4,7 @@ import asyncio
 import json
 import uuid
 
-from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq
+from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq_event
 
 from tests.support.wire import Device, Subscriber
 
@@ -61,11 +61,13 @@ async def test_an_event_is_a_cloudevent_in_structured_mode(
     }
 
 
-async def test_the_cloudevents_sdk_reads_our_events(device: Device, subscriber: Subscriber, device_id: str) -> None:
+async def test_the_cloudevents_sdk_reads_our_events(
+    device: Device, subscriber: Subscriber, device_id: str
+) -> None:
     stream = (await device.command("create", device_id=device_id))["stream"]
 
     (event,) = await subscriber.of_device(device_id, 1)
-    read = from_rabbitmq(
+    read = from_rabbitmq_event(
         RabbitMQMessage(headers=dict(event.headers), content_type=event.content_type, body=event.body)
     )
 

@@ -18,7 +18,9 @@ def create(device_id: str) -> bytes:
     return json.dumps({"device_id": device_id}).encode()
 
 
-async def test_a_repeat_gets_the_first_reply_byte_for_byte(device: Device, device_id: str, message_id: str) -> None:
+async def test_a_repeat_gets_the_first_reply_byte_for_byte(
+    device: Device, device_id: str, message_id: str
+) -> None:
     first = await device.ask(create(device_id), type="stream.create", message_id=message_id)
     await device.command("stop", device_id=device_id)
 
@@ -30,7 +32,9 @@ async def test_a_repeat_gets_the_first_reply_byte_for_byte(device: Device, devic
         first.content_type,
         first.message_id,
     )
-    assert json.loads((await device.ask(create(device_id), type="stream.get")).body)["stream"]["status"] == "stopped"
+    assert (
+        json.loads((await device.ask(create(device_id), type="stream.get")).body)["stream"]["status"] == "stopped"
+    )
 
 
 async def test_a_repeat_gets_the_first_reply_at_its_own_address(
@@ -117,8 +121,8 @@ async def test_the_same_message_id_of_another_sender_is_another_command(
 
 
 async def test_without_a_message_id_a_command_is_carried_out_each_time(device: Device, device_id: str) -> None:
-    for correlation_id, outcome in (("one", b"created"), ("two", b"reused")):
-        correlation_id += device_id
+    for time, outcome in (("once", b"created"), ("twice", b"reused")):
+        correlation_id = f"{time}-{device_id}"
         await device.tell_nameless(
             create(device_id), message_type="stream.create", reply_to=device.address, correlation_id=correlation_id
         )

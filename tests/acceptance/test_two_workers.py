@@ -60,7 +60,8 @@ async def test_100_devices_5000_commands_20_in_flight_each(
     ):
         replies = await asyncio.gather(*(run_device(device, name, rng) for name in names))
         changes = {
-            name: Counter(reply.get("outcome") for reply in of_one) for name, of_one in zip(names, replies, strict=True)
+            name: Counter(reply.get("outcome") for reply in of_one)
+            for name, of_one in zip(names, replies, strict=True)
         }
         wanted = {name: count["created"] + count["stopped"] for name, count in changes.items()}
         heard = await subscriber.until(

@@ -33,7 +33,7 @@ def _sqlite(code: int | None) -> DBAPIError:
 
 
 def _raised(error: Exception, phase: Phase) -> Exception:
-    with pytest.raises(Exception, match=".") as raised, translated(phase):
+    with pytest.raises((ServiceError, type(error))) as raised, translated(phase):
         raise error
     return raised.value
 

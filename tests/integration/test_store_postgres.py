@@ -1,10 +1,9 @@
 """What only PostgreSQL does: several workers at once, sessions that end, and a server that is away."""
 
 import asyncio
-import itertools
 import random
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import pytest
@@ -27,15 +26,16 @@ from worker.service.ports import (
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
-_names: Final = itertools.count()
+DATABASE: Final = "store_postgres"
 _HERE: Final = "datname = current_database()"
 
 
-@pytest.fixture
-def url(postgres: PrivatePostgres) -> str:
-    name = f"store_{next(_names)}"
-    postgres.create_database(name)
-    return postgres.url(name)
+@pytest.fixture(scope="module")
+def url(postgres: PrivatePostgres) -> Iterator[str]:
+    """One database for all of these: `store` empties it."""
+    postgres.create_database(DATABASE)
+    yield postgres.url(DATABASE)
+    postgres.drop_database(DATABASE)
 
 
 @pytest.fixture
@@ -47,19 +47,25 @@ async def store(url: str) -> AsyncIterator[SqlStore]:
 async def _run(store: SqlStore, *statements: str) -> Any:
     """Run statements beside the pipeline, and return what the last one says."""
     assert store._reader
+    said = None
     async with store._reader.begin() as connection:
         for statement in statements:
             result = await connection.execute(text(statement))
-        return result.scalar() if result.returns_rows else None
+            said = result.scalar() if result.returns_rows else None
+    return said
 
 
 async def _waits_for_a_lock(store: SqlStore) -> None:
     """Wait until somebody waits for a lock in this database."""
-    blocked = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
+    blocked = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+    await _until(store, blocked + _HERE)
+
+
+async def _until(store: SqlStore, question: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not await _run(store, blocked):
+        while True:
+            if await _run(store, question):
+                return
             await asyncio.sleep(0.01)
 
 
@@ -256,18 +262,20 @@ async def test_a_stale_statement_after_a_migration_is_unavailable_once(store: Sq
 
 
 async def test_a_standby_is_unavailable(store: SqlStore, url: str) -> None:
-    await _run(store, f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET default_transaction_read_only = on")
+    await _run(store, f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
     async with opened_store(url) as after_failover:
         with pytest.raises(StoreUnavailable, match="read-only"):
             await begin(after_failover, a_stream())
+    await _run(store, f"ALTER DATABASE {DATABASE} RESET ALL")
 
 
-async def test_missing_tables_are_unavailable(url: str) -> None:
-    async with opened_store(url) as store:
-        with pytest.raises(StoreUnavailable, match="does not exist"):
-            await begin(store, a_stream())
-        with pytest.raises(StoreUnavailable):
-            await store.ping()
+async def test_missing_tables_are_unavailable(store: SqlStore) -> None:
+    await store.ping()
+    await _run(store, "DROP TABLE stream_events, streams, devices")
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        await begin(store, a_stream())
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
 
 
 async def test_a_defect_of_ours_passes_through_as_it_is(store: SqlStore) -> None:

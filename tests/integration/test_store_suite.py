@@ -1,19 +1,34 @@
 """Both databases pass the suite of all stores."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from devtools.postgres import PrivatePostgres
 from tests.support.store_suite import StoreSuite
 from tests.support.stores import made_store
-from worker.service.ports import Store
+from worker.sql.store import SqlStore
+
+DATABASE = "store_suite"
 
 
-class TestSqlStore(StoreSuite):
+@pytest.fixture(scope="module")
+def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
+    postgres.create_database(DATABASE)
+    yield postgres.url(DATABASE)
+    postgres.drop_database(DATABASE)
+
+
+class TestSqliteStore(StoreSuite):
     @pytest.fixture
-    async def store(self, database_url: str) -> AsyncIterator[Store]:
-        async with made_store(database_url) as store:
+    async def store(self, tmp_path: Path) -> AsyncIterator[SqlStore]:
+        async with made_store(f"sqlite+aiosqlite:///{tmp_path}/streams.db") as store:
             yield store
 
-    async def test_it_answers_a_ping(self, store: Store) -> None:
-        await store.ping()
+
+class TestPostgresStore(StoreSuite):
+    @pytest.fixture
+    async def store(self, postgres_url: str) -> AsyncIterator[SqlStore]:
+        async with made_store(postgres_url) as store:
+            yield store

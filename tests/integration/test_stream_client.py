@@ -134,12 +134,18 @@ class Worker:
 
 
 class Cable:
-    """TCP connections to the broker that can be cut, and that can go silent."""
+    """TCP connections to the broker that can be cut, and that can go silent.
+
+    `holds` is set once it keeps something back. A connection that would carry more than `carries_bytes_max` one
+    way breaks; with 0 none is made.
+    """
 
     def __init__(self, url: str) -> None:
         self._target = URL(url)
         self._writers: set[asyncio.StreamWriter] = set()
         self._carrying: list[asyncio.Event] = []
+        self.holds = asyncio.Event()
+        self.carries_bytes_max: int | None = None
 
     @asynccontextmanager
     async def laid(self) -> AsyncIterator[str]:
@@ -166,6 +172,9 @@ class Cable:
             carrying.clear()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.carries_bytes_max == 0:
+            writer.transport.abort()
+            return
         far_reader, far_writer = await asyncio.open_connection(self._target.host, self._target.port)
         carrying = asyncio.Event()
         carrying.set()
@@ -177,9 +186,15 @@ class Cable:
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, carrying: asyncio.Event
     ) -> None:
+        carried_bytes = 0
         try:
             while data := await reader.read(65536):
+                if not carrying.is_set():
+                    self.holds.set()
                 await carrying.wait()
+                carried_bytes += len(data)
+                if self.carries_bytes_max is not None and carried_bytes > self.carries_bytes_max:
+                    return
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -209,6 +224,10 @@ async def client(broker: PrivateBroker, worker: Worker) -> AsyncIterator[StreamC
 @pytest.fixture
 async def cable(broker: PrivateBroker) -> Cable:
     return Cable(broker.url)
+
+
+async def first_of(events: EventSubscription) -> AsyncIterator[Event]:
+    yield await next_event(events)
 
 
 async def next_event(events: EventSubscription) -> Event:
@@ -320,6 +339,34 @@ async def test_a_connection_that_falls_silent_is_left_for_a_new_one(cable: Cable
         assert (await client.create("cam-2")).stream.device_id == "cam-2"
 
 
+async def test_a_command_that_was_cut_off_before_its_confirm_is_sent_again(cable: Cable, worker: Worker) -> None:
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+        await client.create("cam-1")
+        cable.silence()
+        request = asyncio.create_task(client.create("cam-2"))
+        await cable.holds.wait()
+        cable.cut()
+
+        assert (await request).stream.device_id == "cam-2"
+
+
+@pytest.mark.parametrize("carries_bytes_max", range(0, 600, 20))
+async def test_a_connection_that_breaks_while_it_is_opened_is_unavailable(
+    cable: Cable, worker: Worker, carries_bytes_max: int
+) -> None:
+    cable.carries_bytes_max = carries_bytes_max
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace, attempts_max=1) as client:
+        with pytest.raises((StreamUnavailable, StreamTimeout)):  # it depends on how far it got
+            await client.create("cam-1")
+        with pytest.raises(StreamUnavailable):
+            await client.events().__aenter__()
+
+
+async def test_the_heartbeat_of_the_url_is_taken(broker: PrivateBroker, worker: Worker) -> None:
+    async with StreamClient(f"{broker.url}?heartbeat=5", namespace=worker.namespace) as client:
+        assert (await client.create("cam-1")).stream.device_id == "cam-1"
+
+
 async def test_a_cancelled_request_is_cancelled(worker: Worker, client: StreamClient) -> None:
     worker.answer = silent
     request = asyncio.create_task(client.create("cam-1"))
@@ -386,6 +433,18 @@ async def test_a_reply_that_cannot_be_read_is_told(worker: Worker, client: Strea
 
     worker.answer = nonsense
     with pytest.raises(StreamUnreadable, match="does not fit its schema"):
+        await client.create("cam-1")
+
+
+async def test_a_reply_of_another_type_is_told(
+    channel: AbstractChannel, worker: Worker, client: StreamClient
+) -> None:
+    async def greeting(command: AbstractIncomingMessage, _number: int) -> None:
+        reply = aio_pika.Message(b"{}", type="hello", correlation_id=command.correlation_id)
+        await channel.default_exchange.publish(reply, command.reply_to or "", mandatory=False)
+
+    worker.answer = greeting
+    with pytest.raises(StreamUnreadable, match="neither"):
         await client.create("cam-1")
 
 
@@ -509,6 +568,31 @@ async def test_a_durable_queue_gives_again_what_was_in_hand_when_the_connection_
         while seen[-3:] != [1, 2, 3]:  # what had been received before the cut may come first
             seen.append((await next_event(events)).number)
     await channel.queue_delete(queue)
+
+
+async def test_a_subscription_tries_until_the_broker_is_back(
+    cable: Cable, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events() as events:
+        cable.carries_bytes_max = 0
+        cable.cut()
+        following = asyncio.create_task(next_event(events))
+        while [record.message for record in caplog.records].count("subscription.retry") < 2:
+            await asyncio.wait({following}, timeout=0.05)
+        cable.carries_bytes_max = None
+        while not following.done():
+            await worker.publish(an_event("cam-1", 1))
+            await asyncio.wait({following}, timeout=0.1)
+
+        assert (await following).number == 1
+
+
+async def test_a_subscription_that_was_left_has_no_more_events(worker: Worker, client: StreamClient) -> None:
+    async with client.events() as events:
+        await worker.publish(an_event("cam-1", 1))
+        assert [event.number async for event in first_of(events)] == [1]
+
+    assert [event async for event in events] == []
 
 
 async def test_a_subscription_goes_on_when_its_queue_is_deleted(

@@ -2,15 +2,29 @@
 
 import hashlib
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid5
 
 from worker.domain.code import code_from_bits
-from worker.domain.commands import Command
+from worker.domain.commands import ByCode, ByDevice, ById, Command, CreateStream, GetStream, Selector, StopStream
+from worker.domain.stream import Stream
 from worker.service.handlers import Mint
-from worker.service.messages import Identity, MessageKey, Received, ReplyTo
+from worker.service.messages import (
+    Answer,
+    DeadLetter,
+    Identity,
+    MessageKey,
+    Received,
+    Refused,
+    Reply,
+    ReplyTo,
+    StoredEvent,
+    Unreadable,
+)
 
 BEGAN = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
 
@@ -60,3 +74,79 @@ def received(
         else None,
         reply_to=ReplyTo(address=reply_to, correlation_id=message_id) if reply_to else None,
     )
+
+
+def create(device_id: str = "cam-1") -> CreateStream:
+    return CreateStream(device_id=device_id)
+
+
+def stop(meant: str | UUID | Selector = "cam-1") -> StopStream:
+    """Return a command for a device by its id, for a stream by its id, or for what a selector means."""
+    return StopStream(selector=_selector(meant))
+
+
+def get(meant: str | UUID | Selector = "cam-1") -> GetStream:
+    return GetStream(selector=_selector(meant))
+
+
+def by_code(code: str) -> ByCode:
+    return ByCode(code=code)
+
+
+def _selector(meant: str | UUID | Selector) -> Selector:
+    match meant:
+        case str():
+            return ByDevice(device_id=meant)
+        case UUID():
+            return ById(stream_id=meant)
+        case _:
+            return meant
+
+
+def a_stream(device_id: str = "cam-1", *, number: int = 1) -> Stream:
+    """Return a new, active stream; its number makes its id and its code."""
+    return Stream.start(id=UUID(int=number), device_id=device_id, code=code_from_bits(number), at=BEGAN)
+
+
+def an_answer(*, problem: str | None = None) -> Answer:
+    return Answer(type="stream.reply", content_type="application/json", body=b"{}", problem=problem)
+
+
+def refused(*, reply_to: str | None = None, keep: bool = True, problem: str = "malformed") -> Refused:
+    """Return a message that the codec refused."""
+    return Refused(
+        delivery=Tag(tag=next(_tags)),
+        answer=an_answer(problem=problem),
+        detail="it is not JSON",
+        key=MessageKey(sender="", message_id="m-refused"),
+        reply_to=ReplyTo(address=reply_to, correlation_id=None) if reply_to else None,
+        keep=keep,
+    )
+
+
+def unreadable() -> Unreadable:
+    return Unreadable(delivery=Tag(tag=next(_tags)), reason="undecodable", detail="headers")
+
+
+def an_event(device_id: str, sequence: int, *, at: datetime = BEGAN) -> StoredEvent:
+    id_ = uuid5(UUID(int=0), f"{device_id}:{sequence}")
+    return StoredEvent(id=id_, device_id=device_id, sequence=sequence, type="stream.created", at=at, body=b"{}")
+
+
+def a_reply(name: str) -> Reply:
+    return Reply(to=ReplyTo(address=f"amq.gen-{name}", correlation_id=None), message_id=name, answer=an_answer())
+
+
+def a_letter(tag: int) -> DeadLetter:
+    return DeadLetter(delivery=Tag(tag=tag), reason="undecodable", detail="headers")
+
+
+def told(answer: Answer) -> str:
+    """Return what an answer says in a word: its outcome, or the code of its problem."""
+    content = content_of(answer)
+    return str(content["code"] if answer.problem else content["outcome"])
+
+
+def content_of(answer: Answer) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(answer.body)
+    return content

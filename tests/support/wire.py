@@ -29,7 +29,7 @@ DIRECT = "amq.rabbitmq.reply-to"
 async def eventually(look: Callable[[], Awaitable[T]], *, within_s: float = ANSWER_WITHIN_S) -> T:
     """Look again and again until there is something to see."""
     async with asyncio.timeout(within_s):
-        while not (seen := await look()):
+        while not (seen := await look()):  # noqa: ASYNC110 - what is looked at is another process's
             await asyncio.sleep(0.02)
         return seen
 
@@ -196,3 +196,13 @@ class Undertaker(Party):
         """How many messages are ready in a queue of the namespace."""
         declared = await self.channel.declare_queue(f"{self.namespace}.{queue}", passive=True)
         return declared.declaration_result.message_count or 0
+
+    async def all(self) -> list[AbstractIncomingMessage]:
+        """Look at every dead letter that is there, and leave them."""
+        queue = await self.channel.get_queue(f"{self.namespace}.dead", ensure=False)
+        letters = []
+        while (message := await queue.get(fail=False)) is not None:
+            letters.append(message)
+        for letter in letters:
+            await letter.reject(requeue=True)
+        return letters

@@ -43,7 +43,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker", "run"], env=self._environ, stdout=log, stderr=log
             )
 
@@ -101,7 +101,11 @@ class WorkerProcess:
 
     async def __aenter__(self) -> Self:
         self.start()
-        return await self.ready()
+        try:
+            return await self.ready()
+        except BaseException:
+            await self.kill()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

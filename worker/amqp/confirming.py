@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+import struct
 from collections.abc import Sequence
+from typing import Final
 
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError, DeliveryError
+from aiormq.exceptions import DeliveryError
 
-from worker.amqp.deadline import was_cancelled
+from worker.amqp.deadline import GONE, was_cancelled
 from worker.amqp.messages import WireMessage
 from worker.service.messages import Confirmation
 
 log = logging.getLogger(__name__)
+
+# How pamqp says that it cannot write a message; raised before anything was sent.
+_UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, struct.error)
 
 
 class ConfirmingChannel:
@@ -28,12 +33,18 @@ class ConfirmingChannel:
         return self._channel.is_closed
 
     async def send(self, messages: Sequence[WireMessage]) -> list[Confirmation]:
-        """Send all in order, at most `in_flight_max` at a time, and wait for every confirm."""
+        """Send all in order, at most `in_flight_max` at a time, and wait for every confirm.
+
+        What comes after an unknown one is not sent, and unknown: one deadline has passed, and none shall follow.
+        A message that cannot be written is refused, for it never will be.
+        """
         confirmations: list[Confirmation] = []
         for start in range(0, len(messages), self._in_flight_max):
             some = messages[start : start + self._in_flight_max]
             confirmations += await asyncio.gather(*map(self._send_one, some))
-        return confirmations
+            if Confirmation.UNKNOWN in confirmations:
+                break
+        return confirmations + [Confirmation.UNKNOWN] * (len(messages) - len(confirmations))
 
     async def _send_one(self, message: WireMessage) -> Confirmation:
         try:
@@ -49,11 +60,22 @@ class ConfirmingChannel:
         except DeliveryError as refused:  # a nack, or a mandatory message that came back
             log.info("publish.refused", extra={"exchange": message.exchange, "refusal": type(refused).__name__})
             return Confirmation.REFUSED
-        except (AMQPError, OSError, TimeoutError) as lost:
+        except GONE as lost:  # a TimeoutError is an OSError
             log.info("publish.unknown", extra={"exchange": message.exchange, "reason": type(lost).__name__})
             return Confirmation.UNKNOWN
+        except _UNWRITABLE as error:
+            return self._unwritable(message, error)
         except asyncio.CancelledError:
             if was_cancelled():
                 raise
             return Confirmation.UNKNOWN  # aiormq gave the connection up and says so in this odd way
         return Confirmation.CONFIRMED
+
+    def _unwritable(self, message: WireMessage, error: Exception) -> Confirmation:
+        """Refuse what cannot be written. A channel that broke over a frame from the broker raises the same kinds
+        of errors, at messages which may have been sent.
+        """
+        if self._channel.is_closed:
+            return Confirmation.UNKNOWN
+        log.error("publish.unwritable", extra={"exchange": message.exchange, "reason": type(error).__name__})
+        return Confirmation.REFUSED

@@ -40,6 +40,7 @@ class Consumer(Inbox):
         self._tag: str | None = None
         self._wide = False
         self._closing = False
+        self._changing = asyncio.Lock()  # a consumer that begins while we close would go on for ever
         self._failed = asyncio.Event()
         self._over = EpochOver("the epoch is not over")
 
@@ -63,11 +64,11 @@ class Consumer(Inbox):
 
     @override
     async def widen(self) -> None:
-        if self._wide or self._closing:
-            return
-        self._wide = True
-        await self._cancel()
-        if not self._closing:
+        async with self._changing:
+            if self._wide or self._closing:
+                return
+            self._wide = True
+            await self._cancel()
             await self._consume(self._prefetch)
 
     async def _cancel(self) -> None:
@@ -100,15 +101,16 @@ class Consumer(Inbox):
 
     @override
     async def close(self) -> None:
-        if self._closing:
-            return
-        self._closing = True
-        try:
-            await self._cancel()
-        except EpochOver as over:
-            self.fail(over)
-        else:
-            self._arrived.put_nowait(InboxClosed("the inbox was closed"))
+        async with self._changing:
+            if self._closing:
+                return
+            self._closing = True
+            try:
+                await self._cancel()
+            except EpochOver as over:
+                self.fail(over)
+            else:
+                self._arrived.put_nowait(InboxClosed("the inbox was closed"))
 
     @override
     async def watch(self) -> NoReturn:

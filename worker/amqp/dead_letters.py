@@ -1,17 +1,22 @@
 """Dead letters: every message that could not become a reply, with the reason in its headers."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from pamqp import encode
 from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.guard import HEADER_BYTES_MAX
 
 DETAIL_CHARS_MAX: Final = 512
+NAME_BYTES_MAX: Final = 128  # of a header (AMQP 0-9-1, section 4.2.5.5); pamqp would cut it, and log it
 
 _OUTGROWN: Final = ("user_id", "expiration")
+_COUNT: Final = "x-delivery-count"
 
 
 class DeadLetters:
@@ -22,18 +27,15 @@ class DeadLetters:
         self._clock = clock
 
     def properties(self, delivery: AmqpDelivery, *, reason: str, detail: str) -> Basic.Properties:
-        """Return the message's own properties, as far as they can be read, with the reason beside them.
+        """Return the message's own properties, as far as they can be read and written again, with the reason
+        beside them.
 
         `user_id` and `expiration` become headers: the broker would refuse the one, and lose the letter by the
-        other. Always persistent, and never with a user's own dead-letter history mistaken for ours.
+        other. Always persistent. What would route it elsewhere (CC, BCC) and what pretends to be ours is left
+        out, and so is the queue's count of deliveries.
         """
         letter: Basic.Properties = Basic.Properties() if delivery.undecodable else copy.copy(delivery.properties)
         headers: dict[str, Any] = {
-            name: value
-            for name, value in (letter.headers or {}).items()
-            if name not in ("CC", "BCC") and not name.startswith("x-streams-")
-        }
-        headers |= {
             "x-streams-reason": reason,
             "x-streams-detail": detail[:DETAIL_CHARS_MAX],
             "x-streams-failed-at": self._clock().isoformat(timespec="microseconds"),
@@ -47,13 +49,43 @@ class DeadLetters:
             if value is not None:
                 headers["x-streams-" + name.replace("_", "-")] = value
                 setattr(letter, name, None)
-        letter.headers = headers
+        strangers, letter.headers = letter.headers or {}, headers
         letter.delivery_mode = 2
         letter.cluster_id = ""
+        letter.headers = headers | _kept(strangers, HEADER_BYTES_MAX - len(ContentHeader(0, 0, letter).marshal()))
         return letter
+
+
+def _kept(headers: Mapping[str, Any], left_bytes: int) -> dict[str, Any]:
+    """Return the stranger's headers that go with the letter.
+
+    With them it stays within what our own guard reads: a letter that comes back unroutable is recognised by its
+    properties.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in headers.items():
+        if name in ("CC", "BCC", _COUNT) or name.startswith("x-streams-"):
+            continue
+        writable = bytearray(value) if isinstance(value, bytes) else value  # a string that was not UTF-8
+        left_bytes -= _written_bytes(name, writable)
+        if left_bytes >= 0:
+            kept[name] = writable
+    return kept
+
+
+def _written_bytes(name: str, value: Any) -> int:
+    """Return how much a header takes, or more than there is where it cannot be written: pamqp reads some values
+    that it cannot write, and reads deeper than it writes.
+    """
+    if len(name.encode()) > NAME_BYTES_MAX:
+        return HEADER_BYTES_MAX
+    try:
+        return len(encode.field_table({name: value}))
+    except Exception:  # noqa: BLE001 - the delivery's boundary: whatever a stranger's value provokes
+        return HEADER_BYTES_MAX
 
 
 def _attempts(delivery: AmqpDelivery) -> int:
     """How often it was delivered, counting this time: quorum queues count what came back."""
-    count = (delivery.properties.headers or {}).get("x-delivery-count")
-    return count + 1 if isinstance(count, int) else 1
+    count = (delivery.properties.headers or {}).get(_COUNT)
+    return (count if isinstance(count, int) else int(delivery.redelivered)) + 1

@@ -1,12 +1,20 @@
 """What every await on the broker is wrapped in."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 from worker.service.ports import EpochOver
+
+# What a connection that is gone looks like. ChannelInvalidStateError is a RuntimeError and no AMQPError, and
+# aiormq's frame reader says StopAsyncIteration where the peer hung up before it began to read.
+GONE: Final = (AMQPError, ChannelInvalidStateError, OSError, EOFError, StopAsyncIteration)
+
+_OBJECT_ADDRESS: Final = re.compile(r" object at 0x[0-9a-f]+")
 
 
 @asynccontextmanager
@@ -21,7 +29,7 @@ async def deadline(doing: str, timeout_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as late:
         raise EpochOver(f"{doing}: no answer within {timeout_s:g} s") from late
-    except (AMQPError, OSError) as broken:
+    except GONE as broken:
         raise EpochOver(f"{doing}: {reason(broken)}") from broken
     except asyncio.CancelledError as cancelled:
         if was_cancelled():
@@ -38,4 +46,4 @@ def was_cancelled() -> bool:
 def reason(error: BaseException) -> str:
     """One line about an error, without addresses of objects and without secrets."""
     text = " ".join(str(part) for part in error.args if isinstance(part, str | int))
-    return f"{type(error).__name__} {text}".strip()
+    return f"{type(error).__name__} {_OBJECT_ADDRESS.sub('', text)}".strip()

@@ -30,29 +30,36 @@ class DirectReplies:
         self._channel = await self._reopen()
 
     async def send(self, messages: Sequence[WireMessage]) -> list[Confirmation]:
-        """Send all; UNKNOWN is only what is so although the connection still stands, or cannot be rebuilt."""
+        """Send all; UNKNOWN is only what is so although the connection still stands, or cannot be rebuilt.
+
+        Then the rest is unknown too, and unsent: the broker is slow or away, and the epoch will end for it.
+        """
         if not messages:
             return []
+        confirmations = [Confirmation.UNKNOWN] * len(messages)
         try:
-            confirmations = await (await self._ready()).send(messages)
-            for index, confirmation in enumerate(confirmations):
-                if confirmation is Confirmation.UNKNOWN:
-                    confirmations[index] = await self._send_alone(messages[index])
+            channel = await self._ready()
+            confirmations = await channel.send(messages)
+            if channel.is_closed:
+                await self._send_one_by_one(messages, confirmations)
         except EpochOver as over:
             log.warning("direct_replies.unavailable", extra={"reason": str(over)})
-            return [Confirmation.UNKNOWN] * len(messages)
         return confirmations
+
+    async def _send_one_by_one(self, messages: Sequence[WireMessage], confirmations: list[Confirmation]) -> None:
+        """Replace what is unknown, until one stays so."""
+        for index, message in enumerate(messages):
+            if confirmations[index] is Confirmation.UNKNOWN:
+                confirmations[index] = await self._send_alone(message)
+                if confirmations[index] is Confirmation.UNKNOWN:
+                    return
 
     async def _send_alone(self, message: WireMessage) -> Confirmation:
         for _ in range(TRIES_ALONE_MAX):
             channel = await self._ready()
             (confirmation,) = await channel.send([message])
-            if confirmation is not Confirmation.UNKNOWN:
+            if confirmation is not Confirmation.UNKNOWN or not channel.is_closed:
                 return confirmation
-            if not channel.is_closed:
-                return (
-                    Confirmation.UNKNOWN
-                )  # it did not end the connection: the broker is slow, not the address bad
         log.warning("direct_reply.ended_the_connection", extra={"reply_to": message.routing_key})
         return Confirmation.REFUSED
 

@@ -59,5 +59,5 @@ def _unmarshal_deliver(frame: Any, data: bytes) -> None:
 
 
 def _short_text(data: bytes) -> tuple[str, bytes]:
-    end = 1 + data[0]
+    end = 1 + int.from_bytes(data[:1])
     return data[1:end].decode("utf-8", "replace"), data[end:]

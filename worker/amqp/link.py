@@ -1,49 +1,43 @@
 """One connection to the broker with one channel."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final, cast
 
 import aio_pika
-from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import ChannelInvalidStateError, InvalidFrameError
 
 from worker.amqp.deadline import deadline, reason
 from worker.amqp.options import BrokerOptions
+from worker.amqp.transport import CuttableConnection
 from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
 
-CLOSE_TIMEOUT_S: Final = 2.0
+CLOSE_TIMEOUT_S: Final = 2.5  # aiormq itself waits 2 s for the broker's goodbye
+CUT_TIMEOUT_S: Final = 1.0
 
 
 class Link:
     """A connection that is opened once and closed once. No recovery: a lost link is replaced, never mended."""
 
-    def __init__(self, connection: AbstractConnection, channel: Channel) -> None:
+    def __init__(self, connection: CuttableConnection, channel: Channel) -> None:
         self._connection = connection
         self.channel = channel
 
     @classmethod
     async def open(cls, options: BrokerOptions, *, purpose: str, confirms: bool) -> "Link":
         """Connect and open the channel. Raises EpochOver."""
-        connection: AbstractConnection | None = None
-        try:
-            async with deadline("connecting to the broker", options.connect_timeout_s):
-                connection = await aio_pika.connect(
-                    options.url,
-                    timeout=options.connect_timeout_s,
-                    heartbeat=options.heartbeat_s,
-                    client_properties={"connection_name": f"{options.worker_name} {purpose}"},
-                )
+        async with deadline("connecting to the broker", options.connect_timeout_s):
+            connection = await _connect(options, purpose)
+            try:
                 return cls(connection, await open_channel(connection, confirms=confirms))
-        except BaseException:
-            if connection is not None:
+            except BaseException:
+                connection.cut()  # there is no time left for a goodbye
                 await _close(connection)
-            raise
+                raise
 
     async def new_channel(self) -> Channel:
         """Open another channel on this connection, for a short errand."""
@@ -54,23 +48,54 @@ class Link:
         self.channel.closing.add_done_callback(lambda closing: tell(EpochOver(_why(closing))))
 
     async def close(self) -> None:
-        """Close, within a deadline; never raises for what the broker does."""
+        """Say goodbye within a deadline, else cut the line. Never raises for what the broker does."""
         await _close(self._connection)
 
 
-async def open_channel(connection: AbstractConnection, *, confirms: bool) -> Channel:
-    """Open a channel and return aiormq's own, which hides nothing. A returned message raises at its publisher."""
-    channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-    await channel.initialize()
-    return cast("Channel", await channel.get_underlay_channel())
+async def _connect(options: BrokerOptions, purpose: str) -> CuttableConnection:
+    try:
+        return await aio_pika.connect(
+            options.url,
+            timeout=options.connect_timeout_s,
+            heartbeat=options.heartbeat_s,
+            client_properties={"connection_name": f"{options.worker_name} {purpose}"},
+            connection_class=CuttableConnection,
+        )
+    except InvalidFrameError as refused:  # a Connection.Close in the place of an answer, whose text aiormq drops
+        raise EpochOver(
+            "connecting to the broker: it closed the connection before it was open; "
+            "is there such a virtual host, and may this user enter it?"
+        ) from refused
 
 
-async def _close(connection: AbstractConnection) -> None:
-    with contextlib.suppress(AMQPError, OSError, TimeoutError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await connection.close()
+async def open_channel(connection: CuttableConnection, *, confirms: bool) -> Channel:
+    """Open a channel and return aiormq's own, which hides nothing. A returned message raises at its publisher.
+
+    Raises what `worker.amqp.deadline` translates.
+    """
+    try:
+        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize()
+        return cast("Channel", await channel.get_underlay_channel())
+    except RuntimeError as closed:  # how both libraries say that the connection is closed
+        raise ChannelInvalidStateError("the connection is closed") from closed
+
+
+async def _close(connection: CuttableConnection) -> None:
+    closing = asyncio.create_task(connection.close(), name="link.close")
+    try:
+        await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+    finally:
+        if not closing.done():
+            log.info("link.cut", extra={"after_s": CLOSE_TIMEOUT_S})
+            connection.cut()
+    await asyncio.wait({closing}, timeout=CUT_TIMEOUT_S)
+    if closing.done() and not closing.cancelled() and (error := closing.exception()) is not None:
+        log.info("link.close_failed", extra={"reason": reason(error)})
 
 
 def _why(closing: "asyncio.Future[object]") -> str:
     error = None if closing.cancelled() else closing.exception()
+    if isinstance(error, asyncio.CancelledError):
+        return "the connection is gone: the broker was not heard of for three heartbeats"
     return f"the connection is gone: {reason(error)}" if error else "the connection is gone"

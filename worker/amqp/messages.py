@@ -13,6 +13,7 @@ from worker.service.messages import DeadLetter, Outgoing, Reply, StoredEvent
 APP_ID: Final = "stream-worker"
 EVENT_MEDIA_TYPE: Final = "application/cloudevents+json"
 PERSISTENT: Final = 2
+ROUTING_KEY_BYTES_MAX: Final = 255
 
 _DIRECT_REPLY_PREFIX: Final = "amq.rabbitmq.reply-to"
 
@@ -86,7 +87,8 @@ class WireFormat:
         delivery = cast("AmqpDelivery", letter.delivery)
         return WireMessage(
             exchange=self._topology.dead,
-            routing_key=delivery.routing_key,
+            # One that was not UTF-8 has grown by being read; the whole of it stands in a header.
+            routing_key=delivery.routing_key.encode()[:ROUTING_KEY_BYTES_MAX].decode(errors="ignore"),
             properties=self._dead_letters.properties(delivery, reason=letter.reason, detail=letter.detail),
             body=delivery.body,
             mandatory=True,

@@ -32,15 +32,20 @@ class BrokerPublisher(Publisher):
             for place, end in zip(places, await send([wired[p] for p in places]), strict=True):
                 ends[place] = end
 
-        await asyncio.gather(
-            via(self._direct_replies.send, lambda message: message.is_direct_reply),
-            via(self._one_by_one, lambda message: message.mandatory),
-            via(self._channel.send, lambda message: not message.is_direct_reply and not message.mandatory),
-        )
+        async def via_the_channel() -> None:
+            await via(self._channel.send, lambda message: not message.is_direct_reply and not message.mandatory)
+            await via(self._one_by_one, lambda message: message.mandatory)
+
+        await asyncio.gather(via(self._direct_replies.send, lambda m: m.is_direct_reply), via_the_channel())
         return ends
 
     async def _one_by_one(self, messages: Sequence[WireMessage]) -> list[Confirmation]:
-        """Two mandatory messages with one message id must not be in flight at once: aiormq takes one's return
-        for the other's. Dead letters keep the ids that strangers gave them.
+        """While a mandatory message is in flight, no other one with its message id may be: aiormq takes one's
+        return for the other's. Dead letters keep the ids that strangers gave them.
         """
-        return [end for message in messages for end in await self._channel.send([message])]
+        ends: list[Confirmation] = []
+        for message in messages:
+            ends += await self._channel.send([message])
+            if ends[-1] is Confirmation.UNKNOWN:
+                break
+        return ends + [Confirmation.UNKNOWN] * (len(messages) - len(ends))

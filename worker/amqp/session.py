@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-
-from aiormq.channel import Channel
 
 from worker.amqp.codec.decode import Decoder
 from worker.amqp.confirming import ConfirmingChannel
@@ -15,6 +13,7 @@ from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.deadline import deadline
 from worker.amqp.direct_replies import DirectReplies
 from worker.amqp.link import Link
+from worker.amqp.links import Links
 from worker.amqp.messages import WireFormat
 from worker.amqp.options import BrokerOptions
 from worker.amqp.publisher import BrokerPublisher
@@ -59,13 +58,13 @@ class Sessions:
 
         Raises EpochOver; TopologyWrong where an object is missing or different.
         """
-        async with AsyncExitStack() as closing:
-            consuming = await self._link(closing, "consume", confirms=False)
+        async with Links(self._options) as links:
+            consuming = await links.open("consume", confirms=False)
             await self._look_at_topology(consuming)
-            publishing = await self._link(closing, "publish", confirms=True)
-            channel = self._confirming(publishing.channel)
+            publishing = await links.open("publish", confirms=True)
+            channel = self._confirming(publishing)
             await self._send_canary(channel)
-            direct = DirectReplies(self._replacing_link(closing))
+            direct = DirectReplies(self._replacing(links))
             await direct.open()
             consumer = Consumer(
                 consuming.channel,
@@ -83,30 +82,17 @@ class Sessions:
                 settlement=ChannelSettlement(consuming.channel, timeout_s=self._options.settle_timeout_s),
             )
 
-    async def _link(self, closing: AsyncExitStack, purpose: str, *, confirms: bool) -> Link:
-        link = await Link.open(self._options, purpose=purpose, confirms=confirms)
-        closing.push_async_callback(link.close)
-        return link
-
-    def _confirming(self, channel: Channel) -> ConfirmingChannel:
+    def _confirming(self, link: Link) -> ConfirmingChannel:
         return ConfirmingChannel(
-            channel, timeout_s=self._options.confirm_timeout_s, in_flight_max=self._options.in_flight_max
+            link.channel, timeout_s=self._options.confirm_timeout_s, in_flight_max=self._options.in_flight_max
         )
 
-    def _replacing_link(self, closing: AsyncExitStack) -> Callable[[], Awaitable[ConfirmingChannel]]:
-        """Return what opens the direct replies' connection, anew each time; the last one is closed at the end."""
-        current: list[Link] = []
-
-        async def close() -> None:
-            while current:
-                await current.pop().close()
+    def _replacing(self, links: Links) -> Callable[[], Awaitable[ConfirmingChannel]]:
+        """Return what opens the direct replies' connection, anew each time."""
 
         async def reopen() -> ConfirmingChannel:
-            await close()
-            current.append(await Link.open(self._options, purpose="direct replies", confirms=True))
-            return self._confirming(current[0].channel)
+            return self._confirming(await links.open("direct replies", confirms=True))
 
-        closing.push_async_callback(close)
         return reopen
 
     async def _look_at_topology(self, link: Link) -> None:

@@ -29,11 +29,11 @@ class ChannelSettlement(Settlement):
     @override
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         prefix, singles = self._note({delivery.tag for delivery in deliveries})
+        frames = [*([(prefix, True)] if prefix else []), *((tag, False) for tag in singles)]
         async with deadline("acknowledging", self._timeout_s):
-            if prefix:
-                await self._channel.basic_ack(prefix, multiple=True, wait=False)
-            for tag in singles:
-                await self._channel.basic_ack(tag, wait=False)
+            for place, (tag, multiple) in enumerate(frames, start=1):
+                # The last one waits until it is written: closing the connection drops what is still in its queue.
+                await self._channel.basic_ack(tag, multiple=multiple, wait=place == len(frames))
 
     @override
     async def give_to_broker(self, letters: Sequence[DeadLetter]) -> None:
@@ -41,7 +41,7 @@ class ChannelSettlement(Settlement):
             log.warning("dead_letter.given_to_broker", extra={"reason": letter.reason, "detail": letter.detail})
             self._note({letter.delivery.tag})
             async with deadline("rejecting", self._timeout_s):
-                await self._channel.basic_reject(letter.delivery.tag, requeue=False, wait=False)
+                await self._channel.basic_reject(letter.delivery.tag, requeue=False)
 
     def _note(self, tags: set[int]) -> tuple[int, list[int]]:
         """Note fresh tags as settled. Return the highest of them below which nothing is open (0: there is none),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelClosed
+from aiormq.exceptions import ChannelClosed, ChannelNotFoundEntity
 
 from worker.amqp.deadline import reason
 from worker.service.ports import EpochOver
@@ -98,7 +98,10 @@ async def declare(wanted: Topology, open_channel: OpenChannel) -> None:
 
 
 async def missing(wanted: Topology, open_channel: OpenChannel) -> list[str]:
-    """Return what is not there, each as a readable name. A passive declare sees nothing but that."""
+    """Return what is not there, each as a readable name. A passive declare sees nothing but that.
+
+    Raises TopologyWrong where the broker does not let us look.
+    """
     checks: list[tuple[str, Callable[[Channel], Awaitable[object]]]] = [
         *((f"exchange {e.name}", _exchange_check(e.name)) for e in wanted.exchanges),
         *((f"queue {q.name}", _queue_check(q.name)) for q in wanted.queues),
@@ -108,9 +111,11 @@ async def missing(wanted: Topology, open_channel: OpenChannel) -> list[str]:
     for name, check in checks:
         try:
             await check(channel)
-        except ChannelClosed:
+        except ChannelNotFoundEntity:
             absent.append(name)  # the broker closes a channel that asks for what is not there
             channel = await open_channel()
+        except ChannelClosed as refused:
+            raise TopologyWrong(f"The broker does not show the {name}: {reason(refused)}.") from refused
     await channel.close()
     return absent
 

@@ -1,8 +1,8 @@
 """The command line, `stream-worker`: one file a command, which imports what it needs when it runs.
 
-Exit codes, for machines: 0 well, 1 not well (a problem, a check that fails), 2 wrong usage, and of sysexits.h 69 for a
-broker or database that is away, 75 for an answer that did not come in time, 76 for one that cannot be read, 78 for
-what somebody has to set right first; 130 for Ctrl-C.
+Exit codes, for machines: 0 well, 1 not well (a problem, a check that fails), 2 wrong usage, 130 Ctrl-C, and of
+sysexits.h 69 for a broker or database that is away, 70 for a defect, 75 for an answer that did not come
+in time, 76 for one that cannot be read, 78 for what somebody has to set right first.
 """
 
 import sys
@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from worker.cli.failure import Failure
 from worker.cli.group import Commands
 
 EXIT_INTERRUPTED = 130
@@ -43,9 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. Each command returns its exit code; failures are one line, not tracebacks."""
     try:
         code = program.main(arguments, prog_name="stream-worker", standalone_mode=False)
-    except click.ClickException as failure:
-        failure.show()
+    except Failure as failure:
+        click.echo(f"stream-worker: {failure}", err=True)
         sys.exit(failure.exit_code)
+    except click.ClickException as misuse:
+        misuse.show()
+        sys.exit(misuse.exit_code)
     except click.Abort:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(code)

@@ -54,9 +54,8 @@ def check(*, as_json: bool) -> int:
     elif found == needed:
         click.echo(f"{settings.database_shown} is at {found}, as it should be")
     else:
-        click.echo(
-            f"{settings.database_shown} is at {found or 'nothing'}, not at {needed}. Run `stream-worker db upgrade`."
-        )
+        click.echo(f"{settings.database_shown} is at {found or 'nothing'}, not at {needed}")
+        click.echo("Run `stream-worker db upgrade`.", err=True)
     return 0 if found == needed else EXIT_NOT_WELL
 
 

@@ -1,10 +1,7 @@
 """How a command fails: one line for people, a code for machines."""
 
 import os
-from typing import IO, TYPE_CHECKING, Any, Final
-
-import click
-from typing_extensions import override
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from worker.config import Settings
@@ -16,16 +13,12 @@ EXIT_UNREADABLE: Final = os.EX_PROTOCOL
 EXIT_CONFIG: Final = os.EX_CONFIG
 
 
-class Failure(click.ClickException):
-    """Ends the program with one line on standard error and an exit code."""
+class Failure(Exception):
+    """Ends the program with one line on standard error, its text, and an exit code."""
 
     def __init__(self, exit_code: int, line: str) -> None:
         super().__init__(line)
         self.exit_code = exit_code
-
-    @override
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"stream-worker: {self.message}", file=file, err=file is None)
 
 
 def read_settings() -> "Settings":

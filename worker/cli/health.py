@@ -1,7 +1,6 @@
 """`health`: what the container's health check asks."""
 
 import json
-from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
 import click
@@ -17,10 +16,9 @@ _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - li
 @click.option("--live", is_flag=True, help="Ask only whether the process is alive, not whether it is ready.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def health(*, live: bool, as_json: bool) -> int:
-    """Ask the worker on this machine how it is: exit with 0 if well, else with 1.
+    """Ask the worker on this machine how it is.
 
-    \b
-    It asks the port of STREAMS_HTTP_PORT, and names each check.
+    Exits with 0 if it is well, else with 1, and names each check. It asks the port of STREAMS_HTTP_PORT.
     """
     settings = read_settings()
     if settings.http_port == 0:
@@ -32,6 +30,8 @@ def health(*, live: bool, as_json: bool) -> int:
 
 
 def _ask(host: str, port: int, path: str) -> dict[str, Any]:
+    from http.client import HTTPConnection, HTTPException
+
     connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)  # no proxy, whatever the environment says
     try:
         connection.request("GET", path)

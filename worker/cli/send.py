@@ -1,6 +1,5 @@
 """`send`: act as a device."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -70,7 +69,7 @@ def _selector(function: Function) -> Function:
 
 @click.group()
 def send() -> None:
-    """Send a command as a device does, and print the reply.
+    """Send a command as a device does.
 
     Exits with 1 where the command is refused, 69 where the broker is away, 75 where no reply comes in time.
     """
@@ -120,6 +119,8 @@ def _send(command: str, body: dict[str, str], how: How) -> int:
 
 def _ask(command: str, body: dict[str, str], how: How) -> Answer:
     settings = read_settings()
+    import asyncio
+
     from stream_client import StreamMisconfigured, StreamTimeout, StreamUnavailable, StreamUnreadable
 
     try:
@@ -141,7 +142,7 @@ async def _request(url: str, namespace: str, command: str, body: dict[str, str],
     from worker.ops.cleaning import one_line
 
     async with StreamClient(url, namespace=namespace, timeout_s=how.timeout_s) as client:
-        answer = await client.request(command, body, message_id=how.message_id)
+        answer: Any = await client.request(command, body, message_id=how.message_id)
     if hasattr(answer, "outcome"):
         stream = answer.stream
         line = f"{answer.outcome}  {stream.device_id}  {stream.code}  {stream.status}  {stream.id}"

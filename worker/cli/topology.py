@@ -1,9 +1,8 @@
 """`topology`: the exchanges and queues on the broker."""
 
-import asyncio
 import json
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import click
 
@@ -15,7 +14,7 @@ T = TypeVar("T")
 
 @click.group()
 def topology() -> None:
-    """Make the exchanges and queues on the broker, or see whether they are there."""
+    """Make or check the exchanges and queues."""
 
 
 @topology.command()
@@ -46,18 +45,16 @@ def apply() -> None:
     click.echo(f"the exchanges and queues of {settings.namespace} are there")
 
 
-def _run(errand: Awaitable[T]) -> T:
+def _run(errand: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
     from worker.amqp.topology import TopologyWrong
     from worker.bootstrap import BrokerUnavailable
 
     silence_libraries()
     try:
-        return asyncio.run(_awaited(errand))
+        return asyncio.run(errand)
     except BrokerUnavailable as away:
         raise Failure(EXIT_AWAY, str(away)) from away
     except TopologyWrong as wrong:
         raise Failure(EXIT_CONFIG, str(wrong)) from wrong
-
-
-async def _awaited(errand: Awaitable[T]) -> T:
-    return await errand

@@ -1,7 +1,5 @@
 """`watch`: act as a subscriber."""
 
-import asyncio
-import signal
 from dataclasses import dataclass
 
 import click
@@ -27,6 +25,8 @@ class Wish:
 def watch(*, device: str | None, type: str | None, queue: str | None, as_json: bool) -> int:  # noqa: A002 - the option's name
     """Print events as they come, until Ctrl-C."""
     settings = read_settings()
+    import asyncio
+
     from stream_client import StreamMisconfigured, StreamUnavailable
     from worker.ops.logs import configure_logs
 
@@ -54,11 +54,14 @@ async def _watch(url: str, namespace: str, wish: Wish) -> None:
         click.echo(f"watching events of {wish.device or 'every device'} (Ctrl-C ends)", err=True)
         async for event in events:
             stream = event.stream
-            line = f"{event.time}  {event.type}  {stream.device_id}  {stream.code}  #{event.sequence}"
+            line = f"{event.time:%Y-%m-%dT%H:%M:%S.%fZ}  {event.type}  {stream.device_id}  {stream.code}  #{event.sequence}"
             click.echo(event.model_dump_json() if wish.as_json else line)
 
 
 def _end_on_sigterm() -> None:
+    import asyncio
+    import signal
+
     watching = asyncio.current_task()
     if watching is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, watching.cancel)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -38,11 +39,18 @@ class HealthServer:
     """
 
     def __init__(
-        self, *, host: str, port: int, checks: Mapping[str, Check], beat_age_max_s: float = BEAT_AGE_MAX_S
+        self,
+        *,
+        host: str,
+        port: int,
+        checks: Mapping[str, Check],
+        check_timeout_s: float = CHECK_TIMEOUT_S,
+        beat_age_max_s: float = BEAT_AGE_MAX_S,
     ) -> None:
         self._host = host
         self._port = port
         self._checks = dict(checks)
+        self._check_timeout_s = check_timeout_s
         self._beat_age_max_s = beat_age_max_s
         self._heartbeat = Heartbeat()
         self._runner: web.AppRunner | None = None
@@ -66,7 +74,7 @@ class HealthServer:
         except OSError as error:  # taken, not ours to take, or no address of this machine
             await self.stop()
             raise PortTaken(
-                f"Cannot listen on {self._host}:{self._port} for health: {error.strerror or error}. "
+                f"Cannot listen on {self._host}:{self._port} for health: {_reason(error)}. "
                 "Set STREAMS_HTTP_PORT to a free port, or to 0 for none."
             ) from error
         self._heartbeat.start()
@@ -85,23 +93,29 @@ class HealthServer:
         return web.json_response(body, status=200 if alive else 503)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        reasons = await asyncio.gather(*(_ask(name, check) for name, check in self._checks.items()))
+        asking = (_ask(name, check, self._check_timeout_s) for name, check in self._checks.items())
+        reasons = await asyncio.gather(*asking)
         results = {name: _result(reason) for name, reason in zip(self._checks, reasons, strict=True)}
         ready = not any(reasons)
         body = {"status": "ok" if ready else "unavailable", "checks": results}
         return web.json_response(body, status=200 if ready else 503)
 
 
+def _reason(error: OSError) -> str:
+    number = error.errno or 0  # what comes from looking a name up is numbered from 0 down
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
+
+
 async def _not_found(_: web.Request) -> web.Response:
     return web.json_response({"status": "not_found"}, status=404)
 
 
-async def _ask(name: str, check: Check) -> str | None:
+async def _ask(name: str, check: Check, timeout_s: float) -> str | None:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             reason = await check()
     except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+        return f"no answer within {timeout_s:g} s"
     except Exception as error:  # whoever asks wants to hear of all the others too
         log.warning("health.check_failed", extra={"check": name}, exc_info=True)
         return f"the check itself failed: {type(error).__name__}"

@@ -48,6 +48,14 @@ class Patience:
     longest_s: float = 5.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep found to say. `is_cut`: its limit was reached, so there may be more behind."""
+
+    said: Said
+    is_cut: bool
+
+
 class Batches:
     """Carries batches out, one at a time, each in one transaction. Belongs to one task of one epoch."""
 
@@ -75,9 +83,7 @@ class Batches:
         if not commands:
             return self._said(incoming, answers=[], events=[])
         decided = await self._persist(lambda transaction: self._decide(transaction, commands))
-        events = self._outstanding.claim(
-            [*decided.unpublished, *decided.changes.events], complete_for=decided.acting
-        )
+        events = self._outstanding.claim([*decided.unpublished, *decided.changes.events])
         # Only now: until it is claimed, an event that was just marked would look like one nobody has published.
         self._outstanding.marked(decided.changes.published)
         return self._said(incoming, answers=decided.answers, events=events)
@@ -89,28 +95,29 @@ class Batches:
         await transaction.save(decided.changes)
         return decided
 
-    async def sweep(self, *, before: datetime | None, limit: int) -> Said:
-        """Mark what is published, then claim events from before that time that nobody has published.
-
-        With `before=None` it only marks.
+    async def sweep(self, *, before: datetime, limit: int) -> Swept:
+        """Mark what is published, then claim the events that nobody has published, `limit` at most, of the
+        devices that have one from before that time.
         """
-        if before is None and not self._outstanding.confirmed:
-            return Said()
-        published, unpublished = await self._persist(
-            lambda transaction: self._mark_and_look(transaction, before=before, limit=limit)
-        )
-        events = self._outstanding.claim(unpublished, complete_for=())
-        self._outstanding.marked(published)
-        return Said(events=events)
 
-    async def _mark_and_look(
-        self, transaction: Transaction, *, before: datetime | None, limit: int
-    ) -> tuple[Sequence[UUID], Sequence[StoredEvent]]:
+        async def mark_and_look(transaction: Transaction) -> tuple[Sequence[UUID], Sequence[StoredEvent]]:
+            published = await self._mark(transaction)
+            return published, await transaction.unpublished(before=before, limit=limit)
+
+        published, unpublished = await self._persist(mark_and_look)
+        events = self._outstanding.claim(unpublished)
+        self._outstanding.marked(published)
+        return Swept(said=Said(events=events), is_cut=len(unpublished) >= limit)
+
+    async def mark(self) -> None:
+        """Mark what is published, if anything is that is not marked: for when no batch comes to do it."""
+        if self._outstanding.confirmed:
+            self._outstanding.marked(await self._persist(self._mark))
+
+    async def _mark(self, transaction: Transaction) -> Sequence[UUID]:
         published = self._outstanding.confirmed
         await transaction.save(Changes(at=self._mint().now, published=published))
-        if before is None:
-            return published, ()
-        return published, await transaction.unpublished(before=before, limit=limit)
+        return published
 
     async def _persist(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run the work in a transaction until one commits.
@@ -156,8 +163,7 @@ class Batches:
             if answer.problem is not None:
                 log.info("command.refused_unasked", extra={"code": answer.problem})
             return
-        key = message.key if isinstance(message, Refused) else message.identity.key if message.identity else None
-        message_id = self._renderer.reply_id(key, answer)
+        message_id = self._renderer.reply_id(message.key, answer)
         replies.append(Reply(to=message.reply_to, message_id=message_id, answer=answer))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from worker.domain.commands import ByCode, ByDevice, ById, Command, CreateStream, GetStream, Selector
+from worker.domain.outcomes import Done
 from worker.domain.refusals import MessageIdReused
 from worker.domain.roster import Roster
 from worker.service.handlers import Mint, decide
@@ -16,14 +17,13 @@ from worker.service.ports import Changes, Loaded, Renderer, Wanted
 class Decided:
     """What came of a batch: an answer for each command in order, what to save, and whose events are due.
 
-    `unpublished` are the events that were there before, of the devices in `acting`: those that a command of the
-    batch, new or repeated, asked something of. A device that was only looked at is not made to speak.
+    `unpublished` are the events that were there before, of the devices of which a command of the batch, new or
+    repeated, asked something. A device that was only looked at is not made to speak.
     """
 
     answers: Sequence[Answer]
     changes: Changes
     unpublished: Sequence[StoredEvent]
-    acting: frozenset[str]
 
 
 def wanted_by(batch: Sequence[Received]) -> Wanted:
@@ -34,7 +34,7 @@ def wanted_by(batch: Sequence[Received]) -> Wanted:
         creating=frozenset(r.command.device_id for r in batch if isinstance(r.command, CreateStream)),
         stream_ids=frozenset(s.stream_id for s in selectors if isinstance(s, ById)),
         codes=frozenset(s.code for s in selectors if isinstance(s, ByCode)),
-        keys=frozenset(r.identity.key for r in batch if r.identity),
+        keys=frozenset(r.key for r in batch if r.key),
     )
 
 
@@ -65,7 +65,6 @@ def decide_batch(
             published=published,
         ),
         unpublished=[event for event in loaded.unpublished if event.device_id in acting],
-        acting=acting,
     )
 
 
@@ -102,7 +101,6 @@ class _Book:
 
     def _carry_out(self, command: Command, *, causation_id: str | None) -> Answer:
         outcome = decide(self._roster, command, self._mint)
-        event = getattr(outcome, "event", None)
-        if event is not None:
-            self.events.append(self._renderer.event(event, causation_id=causation_id))
+        if isinstance(outcome, Done) and outcome.event is not None:
+            self.events.append(self._renderer.event(outcome.event, causation_id=causation_id))
         return self._renderer.answer(outcome)

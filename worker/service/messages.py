@@ -68,6 +68,11 @@ class Received:
     identity: Identity | None
     reply_to: ReplyTo | None
 
+    @property
+    def key(self) -> MessageKey | None:
+        """What makes a repeat of it a repeat, if it can have one."""
+        return self.identity.key if self.identity else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:

@@ -5,26 +5,28 @@ the order of their sequence; and what is confirmed is marked with the next trans
 the next one reads from the database what is unpublished.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from worker.service.messages import StoredEvent
 
 
 class Outstanding:
-    """A book of events. An event is claimed by one batch at a time, and ends confirmed or released."""
+    """A book of events. An event is claimed by one batch at a time, and ends confirmed or released.
+
+    It holds no more than what is in hand: of a device that no batch has claimed an event of, it knows nothing.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, dict[int, bool]] = {}  # device id -> sequence -> is it claimed?
         self._confirmed: dict[UUID, None] = {}
 
-    def claim(self, events: Iterable[StoredEvent], *, complete_for: Collection[str]) -> list[StoredEvent]:
+    def claim(self, events: Iterable[StoredEvent]) -> list[StoredEvent]:
         """Return those of the unpublished events that are the caller's to publish now, each device's in order.
 
-        `complete_for` names the devices of which every unpublished event is given. What this epoch once had to
-        leave unpublished and is not among them any more, another worker has published.
+        Of each device that has any in it, `events` begins with the lowest that the database has as unpublished.
         """
-        by_device: dict[str, dict[int, StoredEvent]] = {device_id: {} for device_id in complete_for}
+        by_device: dict[str, dict[int, StoredEvent]] = {}
         for event in events:
             if event.id not in self._confirmed:
                 by_device.setdefault(event.device_id, {})[event.sequence] = event
@@ -33,21 +35,14 @@ class Outstanding:
         ]
 
     def _claim_of(self, device_id: str, unpublished: dict[int, StoredEvent]) -> list[StoredEvent]:
-        waiting = self._waiting.get(device_id, {})
-        lowest = min(unpublished, default=None)
-        for sequence in [s for s, claimed in waiting.items() if not claimed]:
-            if lowest is None or sequence < lowest:
-                del waiting[sequence]
-        mine = [unpublished[s] for s in sorted(unpublished) if not waiting.get(s, False)]
+        waiting = self._waiting.setdefault(device_id, {})
+        lowest = min(unpublished)
+        # What we had to leave unpublished and is not among them any more, another worker has published.
+        for sequence in [s for s, claimed in waiting.items() if s < lowest and not claimed]:
+            del waiting[sequence]
+        mine = [unpublished[sequence] for sequence in sorted(unpublished) if not waiting.get(sequence)]
         waiting.update((event.sequence, True) for event in mine)
-        self._keep(device_id, waiting)
         return mine
-
-    def _keep(self, device_id: str, waiting: dict[int, bool]) -> None:
-        if waiting:
-            self._waiting[device_id] = waiting
-        else:
-            self._waiting.pop(device_id, None)
 
     def may_go(self, event: StoredEvent) -> bool:
         """Whether every lower event of the device is published, so far as this epoch knows."""
@@ -55,14 +50,21 @@ class Outstanding:
 
     def confirm(self, event: StoredEvent) -> None:
         """The broker has it: the next one may go, and this one waits to be marked."""
-        waiting = self._waiting[event.device_id]
-        del waiting[event.sequence]
-        self._keep(event.device_id, waiting)
+        del self._waiting[event.device_id][event.sequence]
         self._confirmed[event.id] = None
+        self._forget_unclaimed(event.device_id)
 
     def release(self, event: StoredEvent) -> None:
-        """The broker will not have it: whoever claims it next tries again, and later ones wait for it."""
+        """The broker will not have it: whoever claims it next tries again, and the later ones that are claimed
+        already must not go before it.
+        """
         self._waiting[event.device_id][event.sequence] = False
+        self._forget_unclaimed(event.device_id)
+
+    def _forget_unclaimed(self, device_id: str) -> None:
+        """Whoever claims an event of the device next is given the ones below it too."""
+        if not any(self._waiting[device_id].values()):
+            del self._waiting[device_id]
 
     @property
     def confirmed(self) -> Sequence[UUID]:

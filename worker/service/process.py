@@ -68,7 +68,7 @@ class Pipeline:
                 raise
             raise EpochOver(str(_first(over))) from group
         # Nothing is in hand any more; what was confirmed last is marked, so that nobody says it again.
-        await self._batches.sweep(before=None, limit=0)
+        await self._batches.mark()
 
     async def _close_when(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -88,7 +88,7 @@ class Pipeline:
         if incoming:
             await self._decided.put(await self._batches.carry_out(incoming))
         else:
-            await self._batches.sweep(before=None, limit=0)
+            await self._batches.mark()
 
     async def _say(self) -> None:
         while (said := await self._decided.get()) is not None:

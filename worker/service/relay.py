@@ -1,8 +1,9 @@
 """Publishes events that no redelivery will bring: the command was purged, or the broker refused the event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from worker.service.batch import Batches
 from worker.service.messages import Said
@@ -30,7 +31,10 @@ class Relay:
         self._batches = batches
         self._policy = policy
         self._clock = clock
+        self._began: datetime | None = None
         self._next: datetime | None = None
+        self._has_caught_up = False
+        self._claimed: Sequence[UUID] = ()
 
     @property
     def due(self) -> bool:
@@ -40,9 +44,20 @@ class Relay:
     async def sweep(self) -> Said:
         """Return what has to be published; the same pipeline says it, so a device's order holds."""
         now = self._clock()
-        before = now if self._next is None else now - timedelta(seconds=self._policy.grace_s)
-        said = await self._batches.sweep(before=before, limit=self._policy.limit)
-        full = len(said.events) >= self._policy.limit
-        # A full sweep has more behind it. What it took is marked by the next one, which then sees further.
-        self._next = now if full else now + timedelta(seconds=self._policy.interval_s)
-        return said
+        self._began = self._began or now
+        before = now - timedelta(seconds=self._policy.grace_s) if self._has_caught_up else self._began
+        swept = await self._batches.sweep(before=before, limit=self._policy.limit)
+        # What a sweep took is marked by a later one, which then sees further: until the end is in sight, the
+        # next one is due at once.
+        if swept.is_cut and not self._is_stuck(swept.said):
+            self._next = now
+        else:
+            self._has_caught_up = True
+            self._next = now + timedelta(seconds=self._policy.interval_s)
+        return swept.said
+
+    def _is_stuck(self, said: Said) -> bool:
+        """Whether a sweep got what the last one got: the broker refused all of it, and needs time."""
+        last, now = self._claimed, [event.id for event in said.events]
+        self._claimed = now or last  # nothing, where the last ones are still in hand
+        return bool(now) and now == last

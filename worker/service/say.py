@@ -65,10 +65,18 @@ class Waves:
 class Speaker:
     """Says what batches have to say, one batch at a time, in order. Belongs to one task of one epoch."""
 
-    def __init__(self, *, publisher: Publisher, outstanding: Outstanding, event_retries: int) -> None:
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        outstanding: Outstanding,
+        event_retries: int,
+        retry_pause_s: float = RETRY_PAUSE_S,
+    ) -> None:
         self._publisher = publisher
         self._outstanding = outstanding
         self._event_retries = event_retries
+        self._retry_pause_s = retry_pause_s
 
     async def say(self, said: Said) -> list[DeadLetter]:
         """Publish until everything is confirmed or refused for good; return the refused dead letters.
@@ -88,7 +96,7 @@ class Speaker:
                     raise EpochOver("a publish was neither confirmed nor refused")
                 refused_letters.extend(_note(waves, message, refused=confirmation is Confirmation.REFUSED))
             if waves.only_retries:
-                await asyncio.sleep(RETRY_PAUSE_S)
+                await asyncio.sleep(self._retry_pause_s)
         return refused_letters
 
 

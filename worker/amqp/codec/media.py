@@ -18,8 +18,10 @@ def is_json(content_type: str | None, content_encoding: str | None) -> bool:
 @lru_cache(maxsize=_NAMES_KEPT_MAX)
 def _is_spelt_json(content_type: str) -> bool:
     """Read the media type with its parameters (RFC 9110, section 8.3.1)."""
+    if not content_type.isprintable():
+        return False
     message = Message()
-    message["content-type"] = content_type.replace("\r", "").replace("\n", "")
+    message["content-type"] = content_type
     if message.get_content_type() != _OURS:
         return False
     charset = message.get_param("charset", "utf-8")

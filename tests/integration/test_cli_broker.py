@@ -1,0 +1,211 @@
+"""`stream-worker` against a real broker and a real worker: what an operator, a device and a subscriber see."""
+
+import asyncio
+import json
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from devtools.broker import PrivateBroker
+from tests.support.command_line import Ended, command, environment, stream_worker, stream_worker_meanwhile
+from tests.support.worker_process import WorkerProcess, settings_of
+
+SEES_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A broker with a worker on it, and the settings that lead there."""
+
+    settings: dict[str, str]
+
+    async def run(self, *arguments: str) -> Ended:
+        return await stream_worker_meanwhile(*arguments, **self.settings)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def system(broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    folder: Path = tmp_path_factory.mktemp("database")
+    settings = settings_of(broker.url, f"c{uuid.uuid4().hex[:8]}", f"sqlite:///{folder}/streams.db")
+    async with WorkerProcess(settings):
+        yield System(settings=settings)
+
+
+@pytest.fixture
+def device() -> str:
+    return f"cam-{uuid.uuid4().hex[:10]}"
+
+
+@asynccontextmanager
+async def watching(
+    system: System, *arguments: str, ends_by: signal.Signals = signal.SIGINT
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Run `watch` until the block ends, then stop it as somebody at a terminal does."""
+    process = await asyncio.create_subprocess_exec(
+        *command("watch", *arguments),
+        env=environment(**system.settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(SEES_WITHIN_S):
+            assert b"watching" in await process.stderr.readline()
+            yield process.stdout
+            process.send_signal(ends_by)
+            assert await process.stderr.read() == b""
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_stream_is_created_found_and_stopped(system: System, device: str) -> None:
+    created = await system.run("send", "create", device)
+    assert (created.code, created.err) == (0, "")
+    outcome, of, code, status, stream_id = created.out.split()
+    assert (outcome, of, status) == ("created", device, "active")
+
+    for selector in ([device], ["--device", device], ["--code", code], ["--id", stream_id]):
+        found = await system.run("send", "get", *selector)
+        assert (found.code, found.out.split()) == (0, ["found", device, code, "active", stream_id])
+
+    stopped = await system.run("send", "stop", "--code", code.lower())
+    assert (stopped.code, stopped.out.split()) == (0, ["stopped", device, code, "stopped", stream_id])
+
+
+async def test_a_reply_is_printed_as_json(system: System, device: str) -> None:
+    ended = await system.run("send", "create", device, "--json")
+    reply = json.loads(ended.out)
+    assert ended.code == 0
+    assert reply["outcome"] == "created"
+    assert reply["stream"]["device_id"] == device
+
+
+async def test_a_problem_is_told_to_people_on_standard_error_with_exit_code_1(system: System, device: str) -> None:
+    ended = await system.run("send", "get", device)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("Stream not found: ")
+    assert device in ended.err
+
+
+async def test_a_problem_is_printed_as_json_with_exit_code_1(system: System, device: str) -> None:
+    ended = await system.run("send", "get", device, "--json")
+    assert (ended.code, ended.err) == (1, "")
+    assert json.loads(ended.out)["code"] == "not_found"
+
+
+async def test_a_problem_names_what_does_not_fit(system: System) -> None:
+    ended = await system.run("send", "create", "no device")
+    assert ended.code == 1
+    assert "/device_id: " in ended.err
+
+
+async def test_the_same_message_id_gets_the_same_reply(system: System, device: str) -> None:
+    message_id = uuid.uuid4().hex
+    first = await system.run("send", "create", device, "--json", "--message-id", message_id)
+    second = await system.run("send", "create", device, "--json", "--message-id", message_id)
+    assert first.out == second.out
+    assert json.loads(second.out)["outcome"] == "created"
+
+
+async def test_a_command_that_nobody_answers_ends_in_time_with_exit_code_75(
+    broker: PrivateBroker, namespace: str, device: str
+) -> None:
+    settings = {"STREAMS_AMQP_URL": broker.url, "STREAMS_NAMESPACE": namespace}
+    assert stream_worker("topology", "apply", **settings).code == 0
+    ended = stream_worker("send", "create", device, "--timeout", "0.5", **settings)
+    assert (ended.code, ended.out) == (75, "")
+    assert len(ended.err.splitlines()) == 1
+
+
+async def test_watch_prints_events_as_they_come_until_ctrl_c(system: System, device: str) -> None:
+    async with watching(system, "--device", device) as output:
+        await system.run("send", "create", device)
+        created = (await output.readline()).decode()
+        await system.run("send", "stop", device)
+        stopped = (await output.readline()).decode()
+    assert created.split()[1:3] == ["stream.created", device]
+    assert stopped.split()[1:3] == ["stream.stopped", device]
+    assert (created.split()[-1], stopped.split()[-1]) == ("#1", "#2")
+
+
+async def test_watch_prints_whole_events_as_json(system: System, device: str) -> None:
+    async with watching(system, "--json", "--device", device, "--type", "stream.stopped") as output:
+        await system.run("send", "create", device)
+        await system.run("send", "stop", device)
+        event = json.loads(await output.readline())
+    assert (event["specversion"], event["type"], event["sequence"]) == ("1.0", "stream.stopped", "2")
+    assert event["data"]["stream"]["device_id"] == device
+
+
+async def test_watch_ends_well_when_it_is_told_to(system: System) -> None:
+    async with watching(system, ends_by=signal.SIGTERM):
+        pass
+
+
+async def test_a_named_queue_keeps_events_for_the_next_watch(system: System, device: str) -> None:
+    queue = f"{system.settings['STREAMS_NAMESPACE']}.watched"
+    async with watching(system, "--queue", queue, "--device", device):
+        pass
+    await system.run("send", "create", device)
+    async with watching(system, "--queue", queue, "--device", device) as output:
+        assert device in (await output.readline()).decode()
+
+
+async def test_health_of_a_real_worker(broker: PrivateBroker, tmp_path: Path) -> None:
+    settings = settings_of(broker.url, f"c{uuid.uuid4().hex[:8]}", f"sqlite:///{tmp_path}/streams.db")
+    async with WorkerProcess(settings) as worker:
+        ended = await stream_worker_meanwhile("health", STREAMS_HTTP_PORT=str(worker.port))
+    assert ended.code == 0
+    assert "  consuming: ok\n" in ended.out
+    assert "  database: ok\n" in ended.out
+
+
+def test_topology_is_missing_until_it_is_applied(broker: PrivateBroker, namespace: str) -> None:
+    settings = {"STREAMS_AMQP_URL": broker.url, "STREAMS_NAMESPACE": namespace}
+    before = stream_worker("topology", "check", **settings)
+    assert before.code == 1
+    assert f"{namespace}.commands" in before.out
+    assert f"{namespace}.commands" in str(json.loads(stream_worker("topology", "check", "--json", **settings).out))
+
+    assert stream_worker("topology", "apply", **settings).code == 0
+    assert stream_worker("topology", "apply", **settings).code == 0
+    after = stream_worker("topology", "check", **settings)
+    assert (after.code, after.out) == (0, "nothing is missing\n")
+
+
+def test_a_worker_that_may_only_check_says_what_is_missing(
+    broker: PrivateBroker, namespace: str, tmp_path: Path
+) -> None:
+    settings = settings_of(broker.url, namespace, f"sqlite:///{tmp_path}/streams.db")
+    ended = stream_worker("run", **settings, STREAMS_TOPOLOGY="check", STREAMS_HTTP_PORT="0")
+    assert ended.code == 78
+    assert f"{namespace}.commands" in ended.err
+    assert "stream-worker topology apply" in ended.err
+
+
+def test_a_worker_on_a_database_that_is_not_migrated_says_what_to_do(
+    broker: PrivateBroker, namespace: str, database_url: str
+) -> None:
+    settings = settings_of(broker.url, namespace, database_url) | {"STREAMS_DATABASE_MIGRATE": "false"}
+    ended = stream_worker("run", **settings, STREAMS_HTTP_PORT="0")
+    assert ended.code == 78
+    assert "stream-worker db upgrade" in ended.err
+
+
+async def test_a_worker_whose_health_port_is_taken_says_so(system: System) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        ended = await stream_worker_meanwhile("run", **system.settings, STREAMS_HTTP_PORT=str(port))
+    assert ended.code == 78
+    assert f"Cannot listen on 127.0.0.1:{port}" in ended.err

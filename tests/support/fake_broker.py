@@ -1,0 +1,258 @@
+"""A broker in memory: a queue of commands, and a way out whose every end can be chosen."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import NoReturn, TypeVar
+
+from typing_extensions import override
+
+from tests.support.making import Tag
+from worker.service.messages import (
+    Confirmation,
+    DeadLetter,
+    Delivery,
+    Incoming,
+    Outgoing,
+    Received,
+    Refused,
+    Reply,
+    StoredEvent,
+    Unreadable,
+)
+from worker.service.ports import EpochOver, Inbox, InboxClosed, Publisher, Settlement
+
+M = TypeVar("M", StoredEvent, Reply, DeadLetter)
+
+NARROW = 1
+
+
+class Fate(Enum):
+    """What becomes of a publish. Of the two that end UNKNOWN one arrives."""
+
+    CONFIRMED = auto()
+    REFUSED = auto()
+    LOST = auto()
+    UNSURE = auto()
+
+    @property
+    def confirmation(self) -> Confirmation:
+        if self in {Fate.LOST, Fate.UNSURE}:
+            return Confirmation.UNKNOWN
+        return Confirmation[self.name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A message was published."""
+
+    message: Outgoing
+    fate: Fate
+
+    @property
+    def arrived(self) -> bool:
+        return self.fate in {Fate.CONFIRMED, Fate.UNSURE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """A delivery was acknowledged. `message` is what had been sent."""
+
+    message: Incoming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack:
+    """A delivery was rejected, for the broker to keep."""
+
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widened:
+    """The consumer asked for more than one delivery at a time."""
+
+
+async def _at_once() -> None:
+    await asyncio.sleep(0)
+
+
+class FakeBroker:
+    """Delivers each message until it is settled, and writes down what happens, in order.
+
+    `fate` decides the end of each publish. `arriving` and `confirming` are awaited before and after messages
+    arrive: tests hold them back there, and look.
+    """
+
+    def __init__(self, *, prefetch: int = 1_000) -> None:
+        self.prefetch = prefetch
+        self.journal: list[Published | Acknowledged | GivenBack | Widened] = []
+        self.fate: Callable[[Outgoing], Fate] = lambda _: Fate.CONFIRMED
+        self.arriving: Callable[[], Awaitable[object]] = _at_once
+        self.confirming: Callable[[], Awaitable[object]] = _at_once
+        self._queue: deque[Incoming] = deque()
+        self._sessions: list[FakeSession] = []
+        self._news = asyncio.Event()
+
+    def send(self, *messages: Incoming) -> None:
+        """Publish to the command queue."""
+        self._queue.extend(messages)
+        self.deliver()
+
+    def open(self) -> "FakeSession":
+        """Begin to consume as a worker does in an epoch: narrowly."""
+        session = FakeSession(self)
+        self._sessions.append(session)
+        self.deliver()
+        return session
+
+    def forget(self, session: "FakeSession", unsettled: Sequence[Incoming]) -> None:
+        """A session has ended: what it has not settled goes to whoever is there, in the old order."""
+        self._sessions.remove(session)
+        self._queue.extendleft(reversed(unsettled))
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand out as much as the sessions may have in hand, to each in turn."""
+        while self._queue and (able := [session for session in self._sessions if session.has_room]):
+            for session in able[: len(self._queue)]:
+                session.receive(self._queue.popleft())
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def until(self, holds: Callable[[], bool], *, within_s: float = 5) -> None:
+        """Wait until something holds; it is asked whenever something happened. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while not holds():
+                await self._news.wait()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is queued and nothing in hand."""
+        return not self._queue and not any(session.unsettled for session in self._sessions)
+
+    def note(self, *entries: Published | Acknowledged | GivenBack | Widened) -> None:
+        self.journal.extend(entries)
+        self.deliver()
+
+    def published(self, kind: type[M]) -> list[M]:
+        """All messages of a kind that were published, whatever became of them, in order."""
+        return [e.message for e in self.journal if isinstance(e, Published) and isinstance(e.message, kind)]
+
+    def arrived(self, kind: type[M]) -> list[M]:
+        """The messages of a kind that arrived, in order."""
+        return [
+            entry.message
+            for entry in self.journal
+            if isinstance(entry, Published) and entry.arrived and isinstance(entry.message, kind)
+        ]
+
+    @property
+    def acknowledged(self) -> list[Incoming]:
+        return [entry.message for entry in self.journal if isinstance(entry, Acknowledged)]
+
+    @property
+    def given_back(self) -> list[DeadLetter]:
+        return [entry.letter for entry in self.journal if isinstance(entry, GivenBack)]
+
+
+class FakeSession(Inbox, Publisher, Settlement):
+    """What one worker has of the broker for the length of an epoch."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.unsettled: dict[int, Incoming] = {}
+        self._broker = broker
+        self._arrived: deque[Incoming] = deque()
+        self._tags = 0
+        self._prefetch = NARROW
+        self._closed = False
+        self._over: EpochOver | None = None
+        self._is_publishing = False
+
+    @property
+    def has_room(self) -> bool:
+        return not self._closed and self._over is None and len(self.unsettled) < self._prefetch
+
+    def receive(self, message: Incoming) -> None:
+        self._tags += 1
+        self.unsettled[self._tags] = message
+        self._arrived.append(_delivered(message, Tag(tag=self._tags)))
+
+    def lose(self, reason: str = "the connection is gone") -> None:
+        """Have the connection go: nothing works any more."""
+        self._over = EpochOver(reason)
+        self._broker.deliver()
+
+    def end(self) -> None:
+        """Close the connections, as the end of an epoch does."""
+        self._over = EpochOver("the session was closed")
+        self._broker.forget(self, [message for _, message in sorted(self.unsettled.items())])
+
+    def _check(self) -> None:
+        if self._over is not None:
+            raise self._over
+
+    @override
+    async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:
+        try:
+            async with asyncio.timeout(within_s):
+                await self._broker.until(self._has_something, within_s=60)
+        except TimeoutError:
+            return []
+        self._check()
+        if not self._arrived:
+            raise InboxClosed("the inbox was closed")
+        return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
+
+    def _has_something(self) -> bool:
+        return bool(self._arrived) or self._closed or self._over is not None
+
+    @override
+    async def watch(self) -> NoReturn:
+        while True:
+            await self._broker.until(lambda: self._over is not None, within_s=60)
+            self._check()
+
+    @override
+    async def close(self) -> None:
+        self._closed = True
+        self._broker.deliver()
+
+    @override
+    async def widen(self) -> None:
+        self._check()
+        if self._prefetch == NARROW:
+            self._prefetch = self._broker.prefetch
+            self._broker.note(Widened())
+
+    @override
+    async def publish(self, messages: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        assert not self._is_publishing, "the order of two calls at once is nobody's"
+        self._is_publishing = True
+        await self._broker.arriving()
+        fates = [self._broker.fate(message) if self._over is None else Fate.LOST for message in messages]
+        self._broker.note(*(Published(message=m, fate=f) for m, f in zip(messages, fates, strict=True)))
+        await self._broker.confirming()
+        self._is_publishing = False
+        return [fate.confirmation for fate in fates]
+
+    @override
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self._check()
+        # A tag that is not in hand any more is a KeyError here and the end of the channel on a real broker.
+        self._broker.note(*[Acknowledged(message=self.unsettled.pop(delivery.tag)) for delivery in deliveries])
+
+    @override
+    async def give_to_broker(self, letters: Sequence[DeadLetter]) -> None:
+        self._check()
+        for letter in letters:
+            del self.unsettled[letter.delivery.tag]
+        self._broker.note(*(GivenBack(letter=letter) for letter in letters))
+
+
+def _delivered(message: Incoming, delivery: Tag) -> Incoming:
+    match message:
+        case Received() | Refused() | Unreadable():
+            return replace(message, delivery=delivery)

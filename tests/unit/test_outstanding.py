@@ -1,0 +1,134 @@
+"""The book of events that are saved but not yet known to be published."""
+
+from collections.abc import Iterable
+
+from tests.support.making import an_event
+from worker.service.messages import StoredEvent
+from worker.service.outstanding import Outstanding
+
+ONE, TWO, THREE, FOUR = (an_event("cam-1", sequence) for sequence in (1, 2, 3, 4))
+OTHER = an_event("cam-2", 1)
+
+
+def a_book(*claimed: StoredEvent) -> Outstanding:
+    book = Outstanding()
+    book.claim(claimed)
+    return book
+
+
+def release(book: Outstanding, events: Iterable[StoredEvent]) -> None:
+    for event in events:
+        book.release(event)
+
+
+def test_unpublished_events_are_claimed_by_device_and_sequence() -> None:
+    assert Outstanding().claim([TWO, OTHER, ONE]) == [ONE, TWO, OTHER]
+
+
+def test_an_event_is_claimed_once() -> None:
+    book = a_book(ONE, TWO)
+
+    assert book.claim([ONE, TWO, THREE, OTHER]) == [THREE, OTHER]
+    assert book.claim([ONE, TWO, THREE, OTHER]) == []
+
+
+def test_a_confirmed_event_is_not_claimed_again_while_the_database_does_not_know() -> None:
+    book = a_book(ONE)
+
+    book.confirm(ONE)
+
+    assert book.claim([ONE, TWO]) == [TWO]
+    assert book.may_go(TWO)
+
+
+def test_what_is_confirmed_waits_to_be_marked() -> None:
+    book = a_book(ONE, OTHER)
+
+    book.confirm(OTHER)
+    book.confirm(ONE)
+    assert book.confirmed == [OTHER.id, ONE.id]
+
+    book.marked([OTHER.id, THREE.id])
+    assert book.confirmed == [ONE.id]
+
+
+def test_an_event_goes_only_after_every_lower_one_is_confirmed() -> None:
+    book = a_book(ONE, TWO, OTHER)
+
+    assert (book.may_go(ONE), book.may_go(TWO), book.may_go(OTHER)) == (True, False, True)
+
+    book.confirm(ONE)
+    assert book.may_go(TWO)
+
+
+def test_a_released_event_is_claimed_by_the_next_who_comes() -> None:
+    book = a_book(ONE)
+
+    book.release(ONE)
+
+    assert book.claim([ONE, TWO]) == [ONE, TWO]
+    assert book.may_go(ONE)
+    assert not book.may_go(TWO)
+
+
+def test_a_later_event_that_was_claimed_already_does_not_overtake_a_released_one() -> None:
+    book = a_book(ONE)
+    book.claim([ONE, TWO])
+
+    book.release(ONE)
+
+    assert not book.may_go(TWO)
+
+
+def test_a_released_event_is_claimed_again_although_a_later_one_is_still_in_hand() -> None:
+    book = a_book(ONE)
+    book.claim([ONE, TWO])
+    book.release(ONE)
+
+    assert book.claim([ONE, TWO, THREE]) == [ONE, THREE]
+
+    book.release(TWO)
+    book.confirm(ONE)
+    assert not book.may_go(THREE)
+    assert book.claim([TWO, THREE]) == [TWO]
+
+
+def test_an_event_that_another_worker_has_published_holds_nobody_back() -> None:
+    book = a_book(ONE)
+    book.claim([ONE, TWO])
+    book.release(ONE)
+
+    assert book.claim([TWO, THREE]) == [THREE]
+    assert book.may_go(TWO)
+
+
+def test_an_event_in_hand_holds_back_the_later_ones_even_if_another_worker_has_published_it() -> None:
+    book = a_book(ONE)
+
+    book.claim([TWO])
+
+    assert not book.may_go(TWO)
+
+
+def test_it_knows_nothing_of_a_device_of_which_nothing_is_in_hand() -> None:
+    book = a_book(ONE, TWO, THREE, OTHER)
+    book.confirm(ONE)
+
+    release(book, [TWO, THREE])
+    book.confirm(OTHER)
+    book.marked(book.confirmed)
+
+    assert vars(book) == vars(Outstanding())
+
+
+def test_it_forgets_what_was_released_when_the_last_one_in_hand_is_confirmed() -> None:
+    book = a_book(ONE)
+    book.claim([ONE, TWO])
+    book.release(ONE)
+    book.claim([ONE, TWO])
+    book.release(TWO)
+
+    book.confirm(ONE)
+
+    assert book.claim([TWO]) == [TWO]
+    assert book.may_go(TWO)

@@ -1,0 +1,456 @@
+"""The pipeline of one epoch: take, carry out, say, settle."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.failing_store import FailingStore
+from tests.support.fake_broker import (
+    Acknowledged,
+    FakeBroker,
+    FakeSession,
+    Fate,
+    GivenBack,
+    Published,
+    Widened,
+)
+from tests.support.making import create, get, received, refused, stop, told, unreadable
+from tests.support.worker_in_memory import WorkerInMemory, outbox
+from worker.service.messages import DeadLetter, Outgoing, Received, Reply, StoredEvent
+from worker.service.ports import EpochOver, StoreUnavailable
+from worker.service.process import Flow
+
+DEADLINE_S = 5
+
+
+class Running:
+    """An epoch that is under way."""
+
+    def __init__(self, worker: WorkerInMemory) -> None:
+        self.worker = worker
+        self.session: FakeSession = worker.broker.open()
+        self.stopping = asyncio.Event()
+        self.task = asyncio.create_task(worker.pipeline(self.session).run(self.stopping))
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        await self.worker.broker.until(holds, within_s=DEADLINE_S)
+
+    async def end(self) -> None:
+        """Wait for the end of the epoch. Raises what it raised."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self.task
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await self.end()
+
+
+@asynccontextmanager
+async def running(worker: WorkerInMemory) -> AsyncIterator[Running]:
+    epoch = Running(worker)
+    try:
+        yield epoch
+    finally:
+        epoch.task.cancel()
+        await asyncio.wait({epoch.task})
+
+
+def held(worker: WorkerInMemory) -> asyncio.Event:
+    """Hold every confirm back until the event is set."""
+    let_go = asyncio.Event()
+    worker.broker.confirming = let_go.wait
+    return let_go
+
+
+def wide(worker: WorkerInMemory) -> WorkerInMemory:
+    """Have a first command widen the inbox, so that the test's own come together."""
+    worker.broker.send(received(get("warm-up"), reply_to=None))
+    return worker
+
+
+def replies(broker: FakeBroker) -> list[str]:
+    return [told(reply.answer) for reply in broker.published(Reply)]
+
+
+def fate_of(kind: type[Outgoing], fate: Fate) -> Callable[[Outgoing], Fate]:
+    return lambda message: fate if isinstance(message, kind) else Fate.CONFIRMED
+
+
+async def test_commands_are_carried_out_answered_and_acknowledged(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    commands = [received(create()), received(create()), received(stop()), received(get("cam-9"))]
+    worker.broker.send(*commands)
+
+    assert await worker.work_off() == 1
+
+    assert replies(worker.broker) == ["created", "reused", "stopped", "not_found"]
+    assert [event.sequence for event in worker.broker.published(StoredEvent)] == [1, 2]
+    assert worker.broker.acknowledged == commands
+    assert await outbox(store) == []
+
+
+async def test_nothing_is_acknowledged_before_its_events_and_reply_are_confirmed(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    let_go = held(worker)
+    command = received(create())
+    worker.broker.send(command)
+
+    async with running(worker) as epoch:
+        await epoch.until(lambda: len(worker.broker.journal) == 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [type(entry) for entry in worker.broker.journal] == [Published, Published]
+
+        let_go.set()
+        await epoch.until(lambda: worker.broker.is_settled)
+        assert worker.broker.acknowledged == [command]
+        await epoch.stop()
+
+
+async def test_the_next_batch_is_saved_while_this_one_is_being_confirmed(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(batch_max=1, idle_s=10)))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        let_go = held(worker)
+        saved_before = store.transactions
+        saved = asyncio.Event()
+
+        async def look() -> None:
+            if store.transactions == saved_before + 2:
+                saved.set()
+
+        store.meanwhile = look
+        worker.broker.send(received(create()), received(stop()))
+        async with asyncio.timeout(DEADLINE_S):
+            await saved.wait()
+
+        assert replies(worker.broker) == ["created"]
+        let_go.set()
+        await epoch.until(lambda: worker.broker.is_settled)
+        assert replies(worker.broker) == ["created", "stopped"]
+        assert [event.sequence for event in worker.broker.published(StoredEvent)] == [1, 2]
+        await epoch.stop()
+
+
+async def test_the_first_batch_widens_the_inbox(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    first, *others = [received(create(f"cam-{number}")) for number in range(4)]
+    worker.broker.send(first, *others)
+
+    async with running(worker) as epoch:
+        assert len(epoch.session.unsettled) == 1
+        await epoch.until(lambda: worker.broker.is_settled)
+        await epoch.stop()
+
+    journal = worker.broker.journal
+    assert journal.count(Widened()) == 1
+    assert journal.index(Widened()) == journal.index(Acknowledged(message=first)) + 1
+
+
+async def test_a_sweep_alone_does_not_widen_the_inbox(store: FailingStore) -> None:
+    await WorkerInMemory(store=store).batches().carry_out([received(create())])
+    worker = WorkerInMemory(store=store)
+
+    await worker.work_until(lambda: bool(worker.broker.published(StoredEvent)))
+
+    assert Widened() not in worker.broker.journal
+
+
+async def test_a_batch_takes_no_more_than_its_limit(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(batch_max=2, idle_s=10)))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        before = store.transactions
+        worker.broker.send(*(received(get()) for _ in range(5)))
+        await epoch.until(lambda: worker.broker.is_settled)
+        await epoch.stop()
+
+    assert store.transactions == before + 3
+
+
+async def test_stopping_finishes_what_is_in_hand(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(batch_max=2)))
+    worker.broker.prefetch = 5
+    commands = [received(create(f"cam-{number}")) for number in range(8)]
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        let_go = held(worker)
+        worker.broker.send(*commands)
+        await epoch.until(lambda: bool(worker.broker.published(StoredEvent)))
+
+        epoch.stopping.set()
+        let_go.set()
+        await epoch.end()
+
+    assert worker.broker.acknowledged[1:] == commands[:5]
+    assert len(worker.broker.published(StoredEvent)) == 5
+    assert await outbox(store) == []
+
+
+async def test_stopping_an_idle_worker_ends_it_at_once(store: FailingStore) -> None:
+    async with running(WorkerInMemory(store=store, flow=Flow(idle_s=60))) as epoch:
+        await epoch.stop()
+
+
+@pytest.mark.parametrize("fate", [Fate.LOST, Fate.UNSURE])
+@pytest.mark.parametrize("kind", [StoredEvent, Reply])
+async def test_an_unknown_publish_ends_the_epoch_and_settles_nothing(
+    store: FailingStore, kind: type[Outgoing], fate: Fate
+) -> None:
+    worker = WorkerInMemory(store=store)
+    worker.broker.fate = fate_of(kind, fate)
+    worker.broker.send(received(create()))
+
+    async with running(worker) as epoch:
+        with pytest.raises(EpochOver, match="neither confirmed nor refused"):
+            await epoch.end()
+
+    assert [type(entry) for entry in worker.broker.journal] == [Published, Published]
+
+
+async def test_after_an_unknown_publish_the_next_epoch_says_the_same_again(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    fates = iter([Fate.UNSURE, Fate.LOST])
+    worker.broker.fate = lambda _: next(fates, Fate.CONFIRMED)
+    worker.broker.send(received(create(), message_id="m-1"))
+
+    assert await worker.work_off() == 2
+
+    lost, *again = worker.broker.published(Reply)
+    assert again == [lost]
+    assert len(set(worker.broker.published(StoredEvent))) == 1
+    assert worker.broker.is_settled
+
+
+async def test_a_refused_event_is_acknowledged_for_it_stays_recorded(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    worker.broker.fate = fate_of(StoredEvent, Fate.REFUSED)
+    command = received(create())
+    worker.broker.send(command)
+
+    await worker.work_off()
+
+    assert worker.broker.acknowledged == [command]
+    assert [event.sequence for event in await outbox(store)] == [1]
+
+
+async def test_a_refused_reply_is_acknowledged_for_asking_again_gets_it(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    worker.broker.fate = fate_of(Reply, Fate.REFUSED)
+    command = received(create())
+    worker.broker.send(command)
+
+    await worker.work_off()
+
+    assert worker.broker.acknowledged == [command]
+    assert len(worker.broker.published(Reply)) == 1
+
+
+async def test_a_dead_letter_is_published_before_its_message_is_acknowledged(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    message, unheard = unreadable(), refused()
+    worker.broker.send(message, unheard)
+
+    await worker.work_off()
+
+    assert [type(entry) for entry in worker.broker.journal] == [
+        Published,
+        Acknowledged,
+        Widened,
+        Published,
+        Acknowledged,
+    ]
+    assert [letter.reason for letter in worker.broker.published(DeadLetter)] == ["undecodable", "malformed"]
+    assert worker.broker.acknowledged == [message, unheard]
+
+
+async def test_a_dead_letter_that_is_refused_goes_back_to_the_broker(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store))
+    worker.broker.fate = fate_of(DeadLetter, Fate.REFUSED)
+    before, message, after = received(get()), unreadable(), received(get())
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        worker.broker.send(before, message, after)
+        await epoch.until(lambda: worker.broker.is_settled)
+        await epoch.stop()
+
+    assert worker.broker.acknowledged[1:] == [before, after]
+    assert worker.broker.given_back == worker.broker.published(DeadLetter)
+    assert len(worker.broker.given_back) == 1
+    assert isinstance(worker.broker.journal[-1], GivenBack)
+
+
+async def test_a_lost_connection_ends_the_epoch_while_it_waits(store: FailingStore) -> None:
+    async with running(WorkerInMemory(store=store, flow=Flow(idle_s=60))) as epoch:
+        epoch.session.lose("the broker went away")
+
+        with pytest.raises(EpochOver, match="the broker went away"):
+            await epoch.end()
+
+
+async def test_a_lost_connection_ends_the_epoch_while_the_database_is_away(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(idle_s=60), patience_s=60))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        tried = asyncio.Event()
+
+        async def note() -> None:
+            tried.set()
+
+        store.meanwhile = note
+        store.fail_next(StoreUnavailable("away"))
+        worker.broker.send(received(create()))
+        async with asyncio.timeout(DEADLINE_S):
+            await tried.wait()
+        epoch.session.lose("the broker went away")
+
+        with pytest.raises(EpochOver, match="the broker went away"):
+            await epoch.end()
+
+
+async def test_a_lost_connection_ends_the_epoch_while_both_tasks_are_busy(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(batch_max=1)))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        held(worker)
+        worker.broker.send(*(received(create(f"cam-{number}")) for number in range(5)))
+        await epoch.until(lambda: bool(worker.broker.published(StoredEvent)))
+        settled = len(worker.broker.acknowledged)
+        epoch.session.lose("the broker went away")
+
+        with pytest.raises(EpochOver, match="the broker went away"):
+            await epoch.end()
+
+    assert len(worker.broker.acknowledged) == settled == 1
+
+
+async def test_a_running_transaction_ends_before_the_epoch_does(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(idle_s=60)))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        entered, let_go = asyncio.Event(), asyncio.Event()
+
+        async def wait() -> None:
+            entered.set()
+            await let_go.wait()
+
+        store.meanwhile = wait
+        worker.broker.send(received(create()))
+        async with asyncio.timeout(DEADLINE_S):
+            await entered.wait()
+        epoch.session.lose()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not epoch.task.done()
+
+        let_go.set()
+        with pytest.raises(EpochOver):
+            await epoch.end()
+
+    store.meanwhile = lambda: asyncio.sleep(0)
+    assert len(await outbox(store)) == 1
+
+
+async def test_a_defect_while_deciding_ends_the_epoch_as_itself(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(idle_s=60)))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        store.fail_next(ZeroDivisionError("a defect"))
+        worker.broker.send(received(create()))
+
+        with pytest.raises(ExceptionGroup) as raised:
+            await epoch.end()
+
+    assert raised.group_contains(ZeroDivisionError, match="a defect")
+    assert worker.broker.published(StoredEvent) == []
+    assert len(worker.broker.acknowledged) == 1
+
+
+async def test_a_defect_while_saying_ends_the_epoch_as_itself(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+
+    def broken(_: Outgoing) -> Fate:
+        raise ZeroDivisionError("a defect")
+
+    worker.broker.fate = broken
+    worker.broker.send(received(create()))
+    async with running(worker) as epoch:
+        with pytest.raises(ExceptionGroup) as raised:
+            await epoch.end()
+
+    assert raised.group_contains(ZeroDivisionError, match="a defect")
+    assert worker.broker.journal == []
+
+
+async def test_a_defect_is_not_hidden_by_a_connection_that_goes_at_the_same_time(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    async with running(worker) as epoch:
+
+        def broken(_: Outgoing) -> Fate:
+            epoch.session.lose()
+            raise ZeroDivisionError("a defect")
+
+        worker.broker.fate = broken
+        worker.broker.send(received(create()))
+        with pytest.raises(ExceptionGroup) as raised:
+            await epoch.end()
+
+    assert raised.group_contains(ZeroDivisionError, match="a defect")
+
+
+async def test_what_is_confirmed_is_marked_when_nothing_comes(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, flow=Flow(idle_s=0.001))
+    marked = asyncio.Event()
+    async with running(worker) as epoch:
+
+        async def look() -> None:
+            if worker.broker.acknowledged:
+                marked.set()
+
+        store.meanwhile = look
+        worker.broker.send(received(create()))
+        async with asyncio.timeout(DEADLINE_S):
+            await marked.wait()
+        await epoch.stop()
+
+    store.meanwhile = lambda: asyncio.sleep(0)
+    assert await outbox(store) == []
+
+
+async def test_what_was_confirmed_last_is_marked_before_the_end(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, flow=Flow(idle_s=60))
+    worker.broker.send(received(create()))
+
+    await worker.work_off()
+
+    assert await outbox(store) == []
+
+
+async def test_a_cancelled_epoch_is_cancelled(store: FailingStore) -> None:
+    async with running(WorkerInMemory(store=store)) as epoch:
+        await epoch.until(lambda: True)
+        epoch.task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await epoch.task
+
+
+@pytest.mark.parametrize("batch_max", [1, 3, 100])
+async def test_many_commands_are_answered_in_the_order_in_which_they_came(
+    store: FailingStore, batch_max: int
+) -> None:
+    worker = WorkerInMemory(store=store, flow=Flow(batch_max=batch_max))
+    commands: list[Received] = []
+    for number in range(10):
+        commands += [received(create(f"cam-{number % 3}")), received(stop(f"cam-{number % 3}"))]
+    worker.broker.send(*commands)
+
+    await worker.work_off()
+
+    assert replies(worker.broker) == ["created", "stopped"] * 10
+    assert worker.broker.acknowledged == commands
+    for device_id, events in (("cam-0", 8), ("cam-1", 6), ("cam-2", 6)):
+        arrived = [e.sequence for e in worker.broker.arrived(StoredEvent) if e.device_id == device_id]
+        assert arrived == list(range(1, events + 1))

@@ -1,0 +1,91 @@
+"""The composition root: the one place that knows all the others. It wires; it decides nothing."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import uvloop
+
+from worker.amqp import guard, session
+from worker.amqp.options import BrokerOptions
+from worker.amqp.topology import Topology, TopologyWrong, topology
+from worker.bootstrap import parts
+from worker.bootstrap.epochs import Epochs, NotMigrated
+from worker.config import Settings
+from worker.ops.health import HealthServer, PortTaken
+from worker.ops.logs import configure_logs
+from worker.runtime import run_until_stopped
+from worker.service.ports import EpochOver
+from worker.sql.engine import make_store
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+EXIT_OK: Final = 0
+EXIT_DEFECT: Final = os.EX_SOFTWARE
+EXIT_CONFIG: Final = os.EX_CONFIG
+
+
+class BrokerUnavailable(Exception):
+    """The broker cannot be reached or refuses us. The text is one line, without secrets."""
+
+
+def run(settings: Settings) -> int:
+    """Run the worker until a signal stops it; return the exit code of the process."""
+    configure_logs(settings.log_level, settings.log_format)
+    guard.install()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(_run(settings))
+    except (TopologyWrong, NotMigrated, PortTaken) as refused:
+        log.critical("worker.refused_to_start", extra={"reason": str(refused)})
+        return EXIT_CONFIG
+    except Exception:
+        log.critical("worker.died", exc_info=True)
+        return EXIT_DEFECT
+    log.info("worker.stopped")
+    return EXIT_OK
+
+
+async def check_topology(settings: Settings) -> list[str]:
+    """Return what is missing on the broker. Raises BrokerUnavailable."""
+    return await _errand(session.missing_topology, settings)
+
+
+async def apply_topology(settings: Settings) -> None:
+    """Make what is missing on the broker. Raises BrokerUnavailable."""
+    await _errand(session.apply_topology, settings)
+
+
+async def _errand(errand: Callable[[BrokerOptions, Topology], Awaitable[T]], settings: Settings) -> T:
+    try:
+        return await errand(parts.broker_options(settings), topology(settings.namespace))
+    except EpochOver as over:
+        raise BrokerUnavailable(str(over)) from over
+
+
+async def _run(settings: Settings) -> None:
+    """Start what observes, run epochs until a signal comes, and close in the opposite order."""
+    store = make_store(settings.database_url.get_secret_value(), options=parts.store_options(settings))
+    epochs = Epochs(settings, store)
+    health = HealthServer(host=settings.http_host, port=settings.http_port, checks=epochs.checks)
+    try:
+        if settings.http_port:
+            await health.start()
+        log.info(
+            "worker.starting",
+            extra={
+                "broker": settings.amqp_shown,
+                "database": settings.database_shown,
+                "worker": settings.worker_name,
+            },
+        )
+        await run_until_stopped(
+            epochs.run, epochs.stopping, parts.lifecycle(settings), fatal_at_start=(TopologyWrong, NotMigrated)
+        )
+    finally:
+        await health.stop()
+        await store.close()

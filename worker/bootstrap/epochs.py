@@ -1,0 +1,81 @@
+"""Epochs: each is built from nothing; what is known of the current one is for the readiness checks."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from migrations import runner
+from worker.amqp.session import Session
+from worker.bootstrap import parts
+from worker.config import Settings
+from worker.runtime import Established
+from worker.service.ports import EpochOver, StoreUnavailable
+from worker.sql.store import SqlStore
+
+log = logging.getLogger(__name__)
+
+
+class NotMigrated(EpochOver):
+    """The database is not at the schema that this worker was written for. The text says what to do."""
+
+
+class Epochs:
+    """Runs epochs, one at a time, over one store."""
+
+    def __init__(self, settings: Settings, store: SqlStore) -> None:
+        self._settings = settings
+        self._store = store
+        self._sessions = parts.sessions(settings)
+        self._current: Session | None = None
+        self._database_is_prepared = False
+        self.stopping = asyncio.Event()
+        self.checks: dict[str, Callable[[], Awaitable[str | None]]] = {
+            "consuming": self._check_consuming,
+            "database": self._check_database,
+            "draining": self._check_draining,
+        }
+
+    async def run(self, established: Established) -> None:
+        """Run one epoch to its end. Raises EpochOver, NotMigrated and TopologyWrong among them."""
+        if not self._database_is_prepared:
+            await _prepare_database(self._settings)
+            self._database_is_prepared = True
+        async with self._sessions.open() as session:
+            self._current = session
+            established()
+            try:
+                await parts.pipeline(self._settings, self._store, session).run(self.stopping)
+            finally:
+                self._current = None
+
+    async def _check_consuming(self) -> str | None:
+        if self._current is None:
+            return "there is no connection to the broker"
+        return None if self._current.consumer.is_consuming else "the broker has no consumer of ours"
+
+    async def _check_database(self) -> str | None:
+        try:
+            await self._store.ping()
+        except StoreUnavailable as away:
+            return str(away)
+        return None
+
+    async def _check_draining(self) -> str | None:
+        return "stopping: nothing more is taken" if self.stopping.is_set() else None
+
+
+async def _prepare_database(settings: Settings) -> None:
+    """Migrate where the settings say so; else see that somebody did. Raises NotMigrated, EpochOver."""
+    url = settings.database_url.get_secret_value()
+    try:
+        if await asyncio.to_thread(runner.is_current, url):
+            return
+        if not settings.migrate_at_start:
+            raise NotMigrated(
+                f"The database {settings.database_shown} is not migrated. Run `stream-worker db upgrade` with the "
+                "same STREAMS_DATABASE_URL, or set STREAMS_DATABASE_MIGRATE=true."
+            )
+        log.info("database.migrating", extra={"database": settings.database_shown})
+        await asyncio.to_thread(runner.upgrade, url)
+    except runner.DatabaseUnavailable as away:
+        raise EpochOver(f"the database is not there yet: {away}") from away
