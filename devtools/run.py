@@ -68,7 +68,7 @@ def _in_front_of(worker: Path, private_url: str | None, signals: ForwardedSignal
     with Child([str(worker), "run"], env=environment, cwd=ROOT) as child:
         signals.pass_on_to(child)
         if _became_ready(child, health, signals):
-            print("\n".join(lines(worker, os.environ, private_url)), flush=True)
+            print("", *lines(worker, os.environ, private_url), "", sep="\n", flush=True)
         code = child.wait() or 0
     return code if code >= 0 else _BY_SIGNAL - code
 

@@ -98,7 +98,8 @@ def test_a_misspelt_setting_is_told_with_what_was_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("topology", "check"), ("topology", "apply"), ("send", "create", "cam-1"), ("watch",)]
+    "arguments",
+    [("topology", "check"), ("topology", "apply"), ("send", "create", "cam-1", "--timeout", "0.5"), ("watch",)],
 )
 def test_a_broker_that_is_away_is_told_in_one_line_and_exit_code_69(arguments: tuple[str, ...]) -> None:
     ended = stream_worker(*arguments, STREAMS_AMQP_URL=f"amqp://worker:{SECRET}@127.0.0.1:{free_port()}/")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 import sys
 import traceback
 from pathlib import Path
@@ -163,6 +164,15 @@ async def test_the_files_folder_is_made(tmp_path: Path) -> None:
     file = tmp_path / "a" / "new" / "folder" / "100%.db"
     await _upgrade(f"sqlite:///{file}")
     assert await asyncio.to_thread(file.is_file)
+
+
+async def test_nobody_else_writes_to_a_file_while_it_is_looked_at_and_migrated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/streams.db"
+    other = sqlite3.connect(tmp_path / "streams.db", timeout=0, isolation_level=None)
+    async with connected(url):
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.close()
 
 
 async def test_looking_does_not_wait_for_a_worker_that_writes(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from tests.support.store_suite import AT, a_handled, a_stream, begin, load, save
+from tests.support.store_suite import AT, LATER, a_handled, a_stream, begin, load, save
 from tests.support.stores import made_store, opened_store
-from worker.service.ports import Changes, StoreUnavailable
+from worker.domain.roster import Device
+from worker.service.ports import Changes, StoreUnavailable, Transaction, Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
@@ -119,6 +120,35 @@ async def test_times_are_text_that_sorts_as_time_does(store: SqlStore, file: Pat
     with sqlite3.connect(file) as looking:
         assert looking.execute("SELECT created_at FROM streams").fetchall() == [("2026-01-12T09:30:00.123456Z",)]
     looking.close()
+
+
+async def test_an_event_keeps_the_moment_it_was_first_marked_at(store: SqlStore, file: Path) -> None:
+    event = await begin(store, a_stream())
+    await save(store, Changes(at=AT, published=[event.id]))
+    await save(store, Changes(at=LATER, published=[event.id]))
+    with sqlite3.connect(file) as looking:
+        marks = looking.execute("SELECT published_at FROM stream_events").fetchall()
+    looking.close()
+    assert marks == [("2026-01-12T09:30:00.123456Z",)]
+
+
+async def test_two_workers_on_one_file_wait_for_each_other(file: Path) -> None:
+    """A transaction that read before another wrote could not write any more, however patient it is."""
+
+    async def count(transaction: Transaction) -> int:
+        (device,) = (await transaction.load(Wanted(devices=frozenset({"cam-1"})))).devices
+        changed = Device(id="cam-1", sequence=device.sequence + 1)
+        await transaction.save(Changes(at=AT, devices=[changed]))
+        return changed.sequence
+
+    async def worker(store: SqlStore) -> list[int]:
+        return [await store.transact(count) for _ in range(20)]
+
+    url, patient = f"sqlite:///{file}", StoreOptions(busy_timeout_s=10)
+    async with made_store(url, options=patient) as first, opened_store(url, options=patient) as second:
+        await load(first, creating=frozenset({"cam-1"}))
+        counted = await asyncio.gather(worker(first), worker(second))
+    assert sorted(counted[0] + counted[1]) == list(range(1, 41))
 
 
 async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(file: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import event
 
-from tests.support.store_suite import AT, a_handled, a_stream, an_event, begin
+from tests.support.store_suite import AT, a_handled, a_stream, an_event, save
 from tests.support.stores import made_store
 from worker.domain.code import code_from_bits
 from worker.domain.roster import Device
@@ -82,7 +82,9 @@ async def _batch(store: SqlStore, old: list[Stream], earlier: list[StoredEvent])
 async def test_a_batch_of_any_size_sends_the_same_twelve_statements(database_url: str, size: int) -> None:
     async with made_store(database_url) as store:
         old = [a_stream(f"old-{n}", code_from_bits(n)) for n in range(size)]
-        earlier = [await begin(store, stream) for stream in old]
+        earlier = [an_event(stream.device_id, 1) for stream in old]
+        known = [Device(id=s.device_id, sequence=1, latest_stream_id=s.id) for s in old]
+        await save(store, Changes(at=AT, devices=known, new_streams=old, events=earlier))
         with statements_sent(store) as sent:
             await _batch(store, old, earlier)
         assert sent == LOAD_AND_SAVE

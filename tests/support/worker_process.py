@@ -40,6 +40,7 @@ class WorkerProcess:
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("STREAMS_")}
         self._environ = kept | {"STREAMS_HTTP_PORT": str(self.port), **settings}
         self._process: subprocess.Popen[bytes] | None = None
+        self.log_at_exit = ""
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -79,7 +80,7 @@ class WorkerProcess:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace")
+        return self._log.read_text(errors="replace") if self._log.exists() else self.log_at_exit
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -115,6 +116,11 @@ class WorkerProcess:
                 code = await self.stop()
                 assert code == 0 or error is not None, f"exit code {code}: {self.log[-3000:]}"
         finally:
-            if self._process is not None and self.is_running:
-                await self.kill()
-            self._log.unlink()
+            await self.discard()
+
+    async def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None and self.is_running:
+            await self.kill()
+        self.log_at_exit = self.log
+        self._log.unlink(missing_ok=True)

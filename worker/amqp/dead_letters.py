@@ -67,9 +67,10 @@ def _kept(headers: Mapping[str, Any], left_bytes: int) -> dict[str, Any]:
         if name in ("CC", "BCC", _COUNT) or name.startswith("x-streams-"):
             continue
         writable = bytearray(value) if isinstance(value, bytes) else value  # a string that was not UTF-8
-        left_bytes -= _written_bytes(name, writable)
-        if left_bytes >= 0:
+        size_bytes = _written_bytes(name, writable)
+        if size_bytes <= left_bytes:
             kept[name] = writable
+            left_bytes -= size_bytes
     return kept
 
 

@@ -54,7 +54,8 @@ async def _watch(url: str, namespace: str, wish: Wish) -> None:
         click.echo(f"watching events of {wish.device or 'every device'} (Ctrl-C ends)", err=True)
         async for event in events:
             stream = event.stream
-            line = f"{event.time:%Y-%m-%dT%H:%M:%S.%fZ}  {event.type}  {stream.device_id}  {stream.code}  #{event.sequence}"
+            when = f"{event.time:%Y-%m-%dT%H:%M:%S.%fZ}"
+            line = f"{when}  {event.type}  {stream.device_id}  {stream.code}  #{event.sequence}"
             click.echo(event.model_dump_json() if wish.as_json else line)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from worker.domain.commands import ByCode, ByDevice, ById, Selector
+from worker.domain.commands import ByCode, ById, Selector
 from worker.domain.events import EventType, StreamEvent
 from worker.domain.stream import Stream
 
@@ -44,8 +44,8 @@ class Roster:
                 return self._streams.get(stream_id)
             case ByCode(code=code):
                 return self._streams.get(self._ids_by_code[code]) if code in self._ids_by_code else None
-            case ByDevice(device_id=device_id):
-                device = self._devices.get(device_id)
+            case _:
+                device = self._devices.get(selector.device_id)
                 latest = device.latest_stream_id if device else None
                 return self._streams[latest] if latest else None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from unicodedata import category
 
-TEXT_CHARS_MAX: Final = 256
+TEXT_CHARS_MAX: Final = 1_024
 """Enough for any name or reason of ours; what is longer came from a stranger."""
 
 TRACE_CHARS_MAX: Final = 16_384
@@ -35,7 +35,7 @@ def _mask(found: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text from elsewhere without passwords, escaped to one line, 256 characters of it at most."""
+    """Return a text from elsewhere without passwords, escaped to one line, 1,024 characters of it at most."""
     safe = _escaped(without_passwords(text))  # before it is cut: half an address would not be known for one
     return safe if len(safe) <= TEXT_CHARS_MAX else f"{safe[:TEXT_CHARS_MAX]}…"
 

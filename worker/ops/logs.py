@@ -32,7 +32,7 @@ def configure_logs(level: str, format: str = "auto", stream: TextIO | None = Non
     """Send all log lines from this level on to a stream (default: standard error), in one form.
 
     `level` is a name (`INFO`), `format` is `console`, `json` or `auto`: console on a terminal, else JSON.
-    Passwords in addresses are masked, control characters escaped, a text is 256 characters at most. Calling it
+    Passwords in addresses are masked, control characters escaped, a text is 1,024 characters at most. Calling it
     again replaces what the last call set.
     """
     target = sys.stderr if stream is None else stream

@@ -152,8 +152,8 @@ class Batches:
                 case Refused():
                     self._reply(replies, message, message.answer)
                     letters.extend(_kept(message))
-                case Unreadable(delivery=delivery, reason=reason, detail=detail):
-                    letters.append(DeadLetter(delivery=delivery, reason=reason, detail=detail))
+                case _:
+                    letters.append(_unreadable(message))
         return Said(
             events=events, replies=replies, letters=letters, deliveries=[message.delivery for message in incoming]
         )
@@ -165,6 +165,10 @@ class Batches:
             return
         message_id = self._renderer.reply_id(message.key, answer)
         replies.append(Reply(to=message.reply_to, message_id=message_id, answer=answer))
+
+
+def _unreadable(message: Unreadable) -> DeadLetter:
+    return DeadLetter(delivery=message.delivery, reason=message.reason, detail=message.detail)
 
 
 def _kept(message: Refused) -> list[DeadLetter]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from worker.domain.commands import ByDevice, Command, CreateStream, GetStream, Selector, StopStream
+from worker.domain.commands import ByDevice, Command, CreateStream, Selector, StopStream
 from worker.domain.outcomes import Done, Outcome, Result
 from worker.domain.refusals import NotFound
 from worker.domain.roster import Roster
@@ -35,9 +35,8 @@ def decide(roster: Roster, command: Command, mint: Mint) -> Outcome:
             return _create(roster, device_id, mint)
         case StopStream(selector=selector):
             return _stop(roster, selector, mint.now)
-        case GetStream(selector=selector):
-            stream = roster.find(selector)
-            return Done(result=Result.FOUND, stream=stream) if stream else NotFound(selector=selector)
+        case _:
+            return _get(roster, command.selector)
 
 
 def _create(roster: Roster, device_id: str, mint: Mint) -> Outcome:
@@ -57,6 +56,11 @@ def _free_code(roster: Roster, mint: Mint) -> str:
         if not roster.has_code(code):
             return code
     raise CodesExhausted(f"{CODE_DRAWS_MAX} codes drawn, all of them taken")
+
+
+def _get(roster: Roster, selector: Selector) -> Outcome:
+    stream = roster.find(selector)
+    return Done(result=Result.FOUND, stream=stream) if stream else NotFound(selector=selector)
 
 
 def _stop(roster: Roster, selector: Selector, now: datetime) -> Outcome:

@@ -1,0 +1,82 @@
+"""A channel in confirm mode whose every publish ends as the test says."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from aiormq.exceptions import ChannelInvalidStateError, DeliveryError
+from pamqp.commands import Basic
+
+from worker.amqp.confirming import ConfirmingChannel
+from worker.amqp.messages import WireMessage
+
+# What becomes of a publish: None is a confirm, an error is raised, and what hangs waits for its deadline.
+Fate = BaseException | None
+HANGS = TimeoutError("a place holder")
+
+
+def nack() -> DeliveryError:
+    """What aiormq raises at a publish that the broker refused."""
+    return DeliveryError(cast("DeliveredMessage", None), Basic.Nack(delivery_tag=1))
+
+
+def wire(routing_key: str, *, mandatory: bool = False) -> WireMessage:
+    """A message that is told by its routing key."""
+    return WireMessage(
+        exchange="", routing_key=routing_key, properties=Basic.Properties(), body=b"", mandatory=mandatory
+    )
+
+
+@dataclass(slots=True)
+class FakeChannel:
+    """`fate` decides by routing key; `fatal` are the keys at which the connection ends, for all in flight."""
+
+    fate: Callable[[str], Fate] = lambda _: None
+    fatal: frozenset[str] = frozenset()
+    sent: list[str] = field(default_factory=list)
+    in_flight_now: int = 0
+    in_flight_most: int = 0
+    is_closed: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def basic_publish(
+        self,
+        body: bytes,  # noqa: ARG002 - as aiormq has it
+        *,
+        exchange: str,  # noqa: ARG002
+        routing_key: str,
+        properties: Basic.Properties,  # noqa: ARG002
+        mandatory: bool,  # noqa: ARG002
+        timeout: float,
+        wait: bool,  # noqa: ARG002
+    ) -> None:
+        if self.is_closed:
+            raise ChannelInvalidStateError("closed")
+        self.sent.append(routing_key)
+        self.in_flight_now += 1
+        self.in_flight_most = max(self.in_flight_most, self.in_flight_now)
+        try:
+            await self._end(routing_key, timeout)
+        finally:
+            self.in_flight_now -= 1
+
+    async def _end(self, routing_key: str, timeout_s: float) -> None:
+        if routing_key in self.fatal:
+            self.is_closed = True
+            self.ended.set()
+        await asyncio.sleep(0)
+        if self.ended.is_set():
+            raise ConnectionResetError("the broker closed the connection")
+        fate = self.fate(routing_key)
+        if fate is HANGS:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.Event().wait()
+        if fate is not None:
+            raise fate
+
+    def confirming(self, *, timeout_s: float = 5.0, in_flight_max: int = 256) -> ConfirmingChannel:
+        """What is tested, over this channel."""
+        return ConfirmingChannel(cast("Channel", self), timeout_s=timeout_s, in_flight_max=in_flight_max)
