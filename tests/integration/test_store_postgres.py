@@ -57,6 +57,11 @@ async def _run(store: SqlStore, *statements: str) -> Any:
     return said
 
 
+async def _session(store: SqlStore) -> Any:
+    async with store._engine.connect() as connection:
+        return (await connection.execute(text("SELECT pg_backend_pid()"))).scalar()
+
+
 async def _waits_for_a_lock(store: SqlStore) -> None:
     """Wait until somebody waits for a lock in this database."""
     blocked = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
@@ -276,9 +281,11 @@ async def test_a_session_that_is_lost_during_commit_leaves_it_unknown(store: Sql
 async def test_a_commit_that_outlasts_the_drivers_patience_is_unknown(url: str, store: SqlStore) -> None:
     await _at_commit(store, "pg_sleep(60)")
     async with opened_store(url, options=StoreOptions(statement_timeout_s=0.2)) as hasty:
+        before = await _session(hasty)
         with pytest.raises(CommitUnknown, match="TimeoutError"):
             await begin(hasty, a_stream())
         assert not (await load(hasty, devices=frozenset({"cam-1"}))).streams
+        assert await _session(hasty) != before  # who knows what still ran in it
 
 
 async def test_a_commit_that_nobody_answers_is_unknown(url: str, store: SqlStore) -> None:
@@ -311,10 +318,15 @@ async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(ur
         assert (await load(hasty, devices=frozenset({"cam-1"}))).streams
 
 
+@pytest.mark.parametrize(
+    "options",
+    [StoreOptions(transaction_timeout_s=0.3), StoreOptions(statement_timeout_s=0.1)],
+    ids=["ours", "driver"],
+)
 async def test_a_server_that_freezes_is_given_up_within_the_deadline(
-    postgres: PrivatePostgres, url: str, store: SqlStore
+    postgres: PrivatePostgres, url: str, store: SqlStore, options: StoreOptions
 ) -> None:
-    async with opened_store(url, options=StoreOptions(transaction_timeout_s=0.3)) as hasty:
+    async with opened_store(url, options=options) as hasty:
 
         async def work(transaction: Transaction) -> None:
             await transaction.load(Wanted(creating=frozenset({"cam-1"})))
@@ -323,11 +335,11 @@ async def test_a_server_that_freezes_is_given_up_within_the_deadline(
 
         began = time.monotonic()
         try:
-            with pytest.raises(StoreUnavailable, match=r"longer than 0\.3 s"):
+            with pytest.raises(StoreUnavailable):
                 await hasty.transact(work)
         finally:
             postgres.resume()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 8
         assert not (await load(hasty, devices=frozenset({"cam-1", "cam-2"}))).devices
     await begin(store, a_stream())
 

@@ -419,12 +419,14 @@ async def test_a_broker_that_is_away_makes_it_unavailable() -> None:
     assert "s3cret" not in str(raised.value)
 
 
-async def test_a_wrong_password_is_told_at_once(broker: PrivateBroker) -> None:
+async def test_a_wrong_password_is_told_at_once(broker: PrivateBroker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="stream_client")
     async with StreamClient(str(URL(broker.url).with_password("s3cret"))) as client:
         with pytest.raises(StreamMisconfigured, match="refused") as raised:
             await client.create("cam-1")
 
     assert "s3cret" not in str(raised.value)
+    assert "command.attempt_failed" not in [record.message for record in caplog.records]
 
 
 async def test_a_reply_that_cannot_be_read_is_told(worker: Worker, client: StreamClient) -> None:

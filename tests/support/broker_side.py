@@ -118,6 +118,14 @@ class Stranger(AbstractAsyncContextManager["Stranger"]):
 
         await eventually(look, within_s=15)
 
+    async def until_consumers(self, queue: str, count: int) -> None:
+        """Wait until a queue has so many consumers."""
+
+        async def look() -> bool:
+            return await self.consumers(queue) == count
+
+        await eventually(look, within_s=15)
+
     async def get(self, queue: str) -> AbstractIncomingMessage:
         """Wait for a message in a queue, by its whole name, and take it for good."""
         opened = await self.channel.get_queue(queue, ensure=False)

@@ -6,10 +6,11 @@ queue of one batch stands between them: publishing stays in order, and memory st
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.service.batch import Batches
-from worker.service.messages import Said
+from worker.service.messages import Incoming, Said
 from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement
 from worker.service.relay import Relay
 from worker.service.say import Speaker
@@ -85,10 +86,10 @@ class Pipeline:
         if self._relay.due:
             await self._decided.put(await self._relay.sweep())
         incoming = await self._inbox.take(self._flow.batch_max, within_s=self._flow.idle_s)
-        if incoming:
-            await self._decided.put(await self._batches.carry_out(incoming))
-        else:
-            await self._batches.mark()
+        await (self._carry_out(incoming) if incoming else self._batches.mark())
+
+    async def _carry_out(self, incoming: Sequence[Incoming]) -> None:
+        await self._decided.put(await self._batches.carry_out(incoming))
 
     async def _say(self) -> None:
         while (said := await self._decided.get()) is not None:
