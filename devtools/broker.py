@@ -16,6 +16,7 @@ from devtools.tool import run_tool
 
 _CTL_DEADLINE_S = 60.0
 _CONNECT_DEADLINE_S = 1.0
+_START_IS_OVER = "completed with"  # "… 0 plugins.", the last words of every version's banner
 _HANDSHAKE = b"AMQP\x00\x00\x09\x01"
 
 
@@ -54,6 +55,7 @@ class PrivateBroker(PrivateServer):
     def _launch(self, children: list[Child]) -> None:
         folder, env = self._folder.path, self._environment()
         self._node.write(folder)
+        (folder / self.log_name).unlink(missing_ok=True)
         # Ours from the start: one that the server starts by itself becomes a daemon and stays.
         epmd = [str(self._programs.epmd), "-address", "127.0.0.1", "-port", str(self._node.epmd_port)]
         children.append(Child(epmd, env=env, cwd=folder, log=folder / "epmd.log"))
@@ -62,7 +64,9 @@ class PrivateBroker(PrivateServer):
 
     @override
     def _answers(self) -> bool:
-        return speaks_amqp(self._node.amqp_port)
+        # It speaks AMQP a little before its start is over, and asked to stop in between it may hang for ever.
+        is_over = _START_IS_OVER in (self._folder.path / self.log_name).read_text(errors="replace")
+        return is_over and speaks_amqp(self._node.amqp_port)
 
     @override
     def _move(self) -> None:

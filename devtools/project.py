@@ -10,9 +10,14 @@ CACHE_VARIABLE = "STREAM_WORKER_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return the folder for fetched programs: STREAM_WORKER_CACHE, else `.cache/servers` in the project."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser().absolute() if chosen else ROOT / ".cache" / "servers"
+    """Return the folder for fetched programs: STREAM_WORKER_CACHE, else `.cache/servers` in the project.
+
+    RabbitMQ's scripts do not run from a path with spaces: a project in such a one uses the person's own cache.
+    """
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    home = Path.home() / ".cache/stream-worker" if " " in str(ROOT) else ROOT / ".cache"
+    return home / "servers"
 
 
 def say(line: str) -> None:

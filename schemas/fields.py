@@ -44,12 +44,12 @@ def _read_code(written: str) -> str:
 
 
 def _to_utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 def _write_time(at: datetime) -> str:
     """Six digits always, also where they are zeros: the same time is the same bytes."""
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{_to_utc(at).isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 DeviceId = Annotated[

@@ -25,6 +25,7 @@ A subscriber sees what happens, each fact at least once, each device's in order:
                     print(event.type, event.stream.device_id, event.sequence)
 """
 
+from schemas import Problem, StreamReply
 from stream_client.client import StreamClient
 from stream_client.errors import (
     StreamClientError,
@@ -39,12 +40,14 @@ from stream_client.subscription import EventSubscription
 
 __all__ = [
     "EventSubscription",
+    "Problem",
     "Sequencer",
     "Step",
     "StreamClient",
     "StreamClientError",
     "StreamMisconfigured",
     "StreamProblem",
+    "StreamReply",
     "StreamTimeout",
     "StreamUnavailable",
     "StreamUnreadable",

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.service.ports import CommitUnknown, ServiceError, StoreConflict, StoreUnavailable
+from worker.sql.engine import make_store
 from worker.sql.errors import Phase, translated
 
 CONFLICTS = ["23505", "23503", "40001", "40P01"]
@@ -116,3 +117,13 @@ def test_the_text_is_the_first_line_and_the_cause_is_kept() -> None:
     error = _raised(original, Phase.WORK)
     assert str(error) == "told in one line"
     assert error.__cause__ is original
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "postgresql://worker@host:hunter2/db", "mysql://worker:hunter2@host/db"]
+)
+def test_a_url_that_cannot_be_used_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ValueError, match="database") as raised:
+        make_store(url)
+    assert "hunter2" not in str(raised.value)
+    assert raised.value.__cause__ is None

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import StatementError
 
-from tests.support.store_suite import AT, LATER, a_handled, a_stream, begin, load, save
+from tests.support.store_suite import AT, LATER, a_handled, a_stream, an_event, begin, load, save
 from tests.support.stores import made_store, opened_store
 from worker.domain.roster import Device
 from worker.service.ports import Changes, StoreUnavailable, Transaction, Wanted
@@ -156,3 +157,8 @@ async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(fi
         with pytest.raises(StoreUnavailable, match=r"longer than 0\.2 s"):
             await store.transact(lambda _: asyncio.Event().wait())
         await begin(store, a_stream())
+
+
+async def test_a_time_without_a_zone_is_a_defect_and_not_guessed(store: SqlStore) -> None:
+    with pytest.raises(StatementError, match="without a time zone"):
+        await save(store, Changes(at=AT, events=[an_event(at=AT.replace(tzinfo=None))]))

@@ -18,7 +18,7 @@ class Proxy(AbstractAsyncContextManager["Proxy"]):
         self._flows.set()
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.accepted = 0
+        self.passed_bytes = 0
 
     async def __aenter__(self) -> Self:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -51,7 +51,6 @@ class Proxy(AbstractAsyncContextManager["Proxy"]):
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
         far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
         self._writers += [writer, far_writer]
         for source, sink in ((reader, far_writer), (far_reader, writer)):
@@ -64,5 +63,6 @@ class Proxy(AbstractAsyncContextManager["Proxy"]):
             while data := await source.read(_CHUNK_BYTES):
                 await self._flows.wait()
                 sink.write(data)
+                self.passed_bytes += len(data)
                 await sink.drain()
         sink.close()

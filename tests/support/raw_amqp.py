@@ -106,7 +106,7 @@ class RawPublisher(AbstractAsyncContextManager["RawPublisher"]):
         login = long(f"\x00{self._url.username}\x00{self._url.password}".encode())
         self._send_method(0, 10, 11, table() + short(b"PLAIN") + login + short(b"en_US"))
         assert await self._method() == (10, 30)
-        self._send_method(0, 10, 31, struct.pack(">HIH", 0, 131_072, 0))
+        self._send_method(0, 10, 31, struct.pack(">HIH", 1, 131_072, 0))
         self._send_method(0, 10, 40, short(b"/") + short(b"") + b"\x00")
         assert await self._method() == (10, 41)
         self._send_method(1, 20, 10, short(b""))

@@ -1,11 +1,13 @@
 """A batch's first half: loaded, decided and saved."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from tests.support.failing_store import FailingStore
 from tests.support.making import (
+    BEGAN,
     SteadyMint,
     a_stream,
     create,
@@ -196,6 +198,19 @@ async def test_a_database_that_is_away_holds_the_batch_until_it_is_back(
     assert words(said) == ["created"]
     away = [record for record in caplog.records if record.message == "database.unavailable"]
     assert [vars(record)["reason"] for record in away] == ["the disk is full"] * 7
+
+
+async def test_a_batch_happens_when_it_is_saved_at_last(store: FailingStore) -> None:
+    batches = WorkerInMemory(store=store).batches()
+    store.fail_next(StoreUnavailable("the disk is full"))
+
+    first = await batches.carry_out([received(create())])
+    second = await batches.carry_out([received(stop())])
+
+    assert [event.at - BEGAN for event in (*first.events, *second.events)] == [
+        timedelta(seconds=1),
+        timedelta(seconds=2),
+    ]
 
 
 async def test_many_conflicts_in_a_row_wait_for_somebody_to_get_a_pause(store: FailingStore) -> None:

@@ -128,7 +128,7 @@ def test_the_last_draw_counts_too() -> None:
 
 
 def test_a_source_that_gives_only_taken_codes_is_broken() -> None:
-    taken = [STOPPED.code] * (CODE_DRAWS_MAX + 1)
+    taken = [STOPPED.code] * CODE_DRAWS_MAX
 
     with pytest.raises(CodesExhausted, match="all of them taken"):
-        decide(a_roster(STOPPED), create("cam-1"), a_mint(*taken))
+        decide(a_roster(STOPPED), create("cam-1"), a_mint(*taken, FREE_CODE))

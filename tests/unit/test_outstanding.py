@@ -102,6 +102,17 @@ def test_an_event_that_another_worker_has_published_holds_nobody_back() -> None:
     assert book.may_go(TWO)
 
 
+def test_an_event_beyond_the_end_of_a_short_look_still_holds_back_the_later_ones() -> None:
+    book = a_book(ONE, TWO)
+    book.claim([ONE, TWO, THREE])
+    release(book, [ONE, TWO])
+
+    assert book.claim([ONE]) == [ONE]
+    book.confirm(ONE)
+
+    assert not book.may_go(THREE)
+
+
 def test_an_event_in_hand_holds_back_the_later_ones_even_if_another_worker_has_published_it() -> None:
     book = a_book(ONE)
 

@@ -77,6 +77,15 @@ async def test_it_looks_again_after_the_interval_and_not_before(store: FailingSt
     assert not sweeping.relay.due
 
 
+async def test_a_clock_that_is_set_back_does_not_silence_it(store: FailingStore) -> None:
+    sweeping = Sweeping(store)
+    await sweeping.sweep()
+
+    sweeping.clock.advance(-3_600)
+
+    assert sweeping.relay.due
+
+
 async def test_later_it_leaves_alone_what_may_still_be_on_its_way(store: FailingStore) -> None:
     sweeping = Sweeping(store)
     sweeping.clock.now = BEGAN

@@ -77,5 +77,7 @@ async def _prepare_database(settings: Settings) -> None:
             )
         log.info("database.migrating", extra={"database": settings.database_shown})
         await asyncio.to_thread(runner.upgrade, url)
+    except runner.UnknownRevision as unknown:
+        raise NotMigrated(str(unknown)) from unknown
     except runner.DatabaseUnavailable as away:
         raise EpochOver(f"the database is not there yet: {away}") from away

@@ -138,12 +138,12 @@ def _ask(command: str, body: dict[str, str], how: How) -> Answer:
 
 
 async def _request(url: str, namespace: str, command: str, body: dict[str, str], how: How) -> Answer:
-    from stream_client import StreamClient
+    from stream_client import StreamClient, StreamReply
     from worker.ops.cleaning import one_line
 
     async with StreamClient(url, namespace=namespace, timeout_s=how.timeout_s) as client:
-        answer: Any = await client.request(command, body, message_id=how.message_id)
-    if hasattr(answer, "outcome"):
+        answer = await client.request(command, body, message_id=how.message_id)
+    if isinstance(answer, StreamReply):
         stream = answer.stream
         line = f"{answer.outcome}  {stream.device_id}  {stream.code}  {stream.status}  {stream.id}"
         return Answer(line=line, json=answer.model_dump_json(), refused=False)

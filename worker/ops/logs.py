@@ -68,7 +68,7 @@ def _formatter(format_name: str, stream: TextIO) -> logging.Formatter:
 
 def _for_people(stream: TextIO) -> list[Processor]:
     colors = stream.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
-    plain = structlog.dev.plain_traceback  # the default one would show local variables
+    plain = structlog.dev.plain_traceback  # the default one would warn, or show local variables
     return [_indent_traceback, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
 
 

@@ -132,9 +132,10 @@ class Batches:
                 return await self._store.transact(work)
             except StoreConflict as conflict:
                 conflicts += 1
-                log.info("batch.conflict", extra={"reason": str(conflict), "conflicts": conflicts})
                 if conflicts <= CONFLICTS_AT_ONCE_MAX:
+                    log.info("batch.conflict", extra={"reason": str(conflict), "conflicts": conflicts})
                     continue
+                log.warning("batch.conflicts_go_on", extra={"reason": str(conflict), "conflicts": conflicts})
             except (StoreUnavailable, CommitUnknown) as away:
                 log.warning("database.unavailable", extra={"reason": str(away)})
             await asyncio.sleep(next(waits))

@@ -32,14 +32,17 @@ class Relay:
         self._policy = policy
         self._clock = clock
         self._began: datetime | None = None
-        self._next: datetime | None = None
+        self._pause: tuple[datetime, datetime] | None = None
         self._has_caught_up = False
         self._claimed: Sequence[UUID] = ()
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look."""
-        return self._next is None or self._clock() >= self._next
+        """Whether it is time to look. A clock that was set back before the last look makes it so too."""
+        if self._pause is None:
+            return True
+        began, ends = self._pause
+        return not began <= self._clock() < ends
 
     async def sweep(self) -> Said:
         """Return what has to be published; the same pipeline says it, so a device's order holds."""
@@ -50,10 +53,10 @@ class Relay:
         # What a sweep took is marked by a later one, which then sees further: until the end is in sight, the
         # next one is due at once.
         if swept.is_cut and not self._is_stuck(swept.said):
-            self._next = now
+            self._pause = None
         else:
             self._has_caught_up = True
-            self._next = now + timedelta(seconds=self._policy.interval_s)
+            self._pause = now, now + timedelta(seconds=self._policy.interval_s)
         return swept.said
 
     def _is_stuck(self, said: Said) -> bool:

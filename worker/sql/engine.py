@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from worker.sql.store import SqlStore
@@ -41,9 +42,12 @@ _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it
 def make_store(url: str, *, options: StoreOptions = _DEFAULTS) -> SqlStore:
     """Make the store of a `sqlite://…` or `postgresql://…` URL. Nothing is connected yet, and nothing migrated.
 
-    Raises ValueError for a URL of another database, without showing it: it may hold a password.
+    Raises ValueError for any other URL, without showing it: it may hold a password.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("the database's URL cannot be read") from None
     match parsed.get_backend_name():
         case "sqlite":
             return _sqlite(parsed.set(drivername="sqlite+aiosqlite"), options)

@@ -1,0 +1,206 @@
+"""Subscriptions of the client, against a real broker."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from pamqp.common import FieldTable
+
+from devtools.broker import PrivateBroker
+from schemas import Event
+from stream_client import EventSubscription, StreamClient
+from tests.support.cable import Cable
+from tests.support.fake_worker import WITHIN_S, FakeWorker, an_event
+
+
+@pytest.fixture
+async def worker(broker: PrivateBroker, namespace: str) -> AsyncIterator[FakeWorker]:
+    async with FakeWorker.working(broker.url, namespace) as worker:
+        yield worker
+
+
+@pytest.fixture
+async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamClient]:
+    async with StreamClient(broker.url, namespace=worker.namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def cable(broker: PrivateBroker) -> Cable:
+    return Cable(broker.url)
+
+
+async def first_of(events: EventSubscription) -> AsyncIterator[Event]:
+    yield await next_event(events)
+
+
+async def next_event(events: EventSubscription) -> Event:
+    async with asyncio.timeout(WITHIN_S):
+        return await anext(events)
+
+
+async def test_a_subscription_gets_what_it_asked_for(worker: FakeWorker, client: StreamClient) -> None:
+    async with (
+        client.events() as everything,
+        client.events(type="stream.stopped") as stopped,
+        client.events(device="site.7") as device,
+        client.events(device="site.7", type="stream.created") as both,
+    ):
+        published = [
+            an_event("site.7", 1),
+            an_event("site.7", 2, stopped=True),
+            an_event("7", 1),
+            an_event("site", 1, stopped=True),
+            an_event("site.7", 3),
+        ]
+        for event in published:
+            await worker.publish(event)
+
+        assert [await next_event(everything) for _ in published] == published
+        assert [await next_event(stopped) for _ in range(2)] == [published[1], published[3]]
+        assert [await next_event(device) for _ in range(3)] == [published[0], published[1], published[4]]
+        assert [await next_event(both) for _ in range(2)] == [published[0], published[4]]
+
+
+async def test_a_durable_queue_keeps_what_was_not_seen(worker: FakeWorker, client: StreamClient) -> None:
+    published = [an_event("cam-1", number) for number in range(1, 5)]
+    name = f"{worker.namespace}.billing"
+    async with client.events(queue=name) as events:
+        await worker.publish(published[0])
+        await worker.publish(published[1])
+        assert [await next_event(events), await next_event(events)] == published[:2]
+    await worker.publish(published[2])
+    await worker.publish(published[3])
+
+    async with client.events(queue=name) as events:
+        assert [await next_event(events) for _ in range(3)] == published[1:]  # the second was never acknowledged
+    await worker.channel.queue_delete(name)
+
+
+async def test_a_durable_queue_that_is_there_is_taken_as_it_is(worker: FakeWorker, client: StreamClient) -> None:
+    name = f"{worker.namespace}.classic"
+    await worker.channel.declare_queue(name, durable=True, arguments={"x-max-length": 7})
+    async with client.events(queue=name) as events:
+        await worker.publish(an_event("cam-1", 1))
+        assert (await next_event(events)).number == 1
+    await worker.channel.queue_delete(name)
+
+
+async def test_an_event_that_cannot_be_read_goes_to_the_dead_letters_of_its_queue(
+    worker: FakeWorker, client: StreamClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = await worker.channel.declare_queue(exclusive=True)
+    name = f"{worker.namespace}.strict"
+    arguments: FieldTable = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead.name}
+    await worker.channel.declare_queue(name, durable=True, arguments=arguments)
+    async with client.events(queue=name) as events:
+        with caplog.at_level(logging.ERROR, logger="stream_client"):
+            await worker.publish_bytes(b"not an event", "stream.created.cam-1")
+            await worker.publish(an_event("cam-1", 1))
+            assert (await next_event(events)).number == 1
+
+    letter = await dead.get(timeout=WITHIN_S)
+    assert letter is not None
+    assert letter.body == b"not an event"
+    await letter.ack()
+    assert [record.message for record in caplog.records] == ["event.unreadable"]
+    await worker.channel.queue_delete(name)
+
+
+@pytest.mark.parametrize("name", [None, "durable"])
+async def test_a_subscription_goes_on_when_its_connection_is_cut(
+    cable: Cable, worker: FakeWorker, name: str | None
+) -> None:
+    queue = name and f"{worker.namespace}.{name}"
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events(queue=queue) as events:
+        await worker.publish(an_event("cam-1", 1))
+        assert (await next_event(events)).number == 1
+
+        cable.cut()
+        following = asyncio.create_task(next_event(events))
+        number = 1
+        while not following.done():  # with a temporary queue, what comes before it is bound again is missed
+            number += 1
+            await worker.publish(an_event("cam-1", number))
+            await asyncio.wait({following}, timeout=0.1)
+
+        assert (await following).number >= 1
+    if queue:
+        await worker.channel.queue_delete(queue)
+
+
+async def test_a_durable_queue_gives_again_what_was_in_hand_when_the_connection_was_cut(
+    cable: Cable, worker: FakeWorker
+) -> None:
+    queue = f"{worker.namespace}.durable"
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events(queue=queue) as events:
+        for number in (1, 2, 3):
+            await worker.publish(an_event("cam-1", number))
+        assert (await next_event(events)).number == 1
+        cable.cut()
+
+        seen = [(await next_event(events)).number]
+        while seen[-3:] != [1, 2, 3]:  # what had been received before the cut may come first
+            seen.append((await next_event(events)).number)
+    await worker.channel.queue_delete(queue)
+
+
+async def test_a_subscription_tries_until_the_broker_is_back(
+    cable: Cable, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events() as events:
+        cable.carries_bytes_max = 0
+        cable.cut()
+        following = asyncio.create_task(next_event(events))
+        while [record.message for record in caplog.records].count("subscription.retry") < 2:
+            await asyncio.wait({following}, timeout=0.05)
+        cable.carries_bytes_max = None
+        while not following.done():
+            await worker.publish(an_event("cam-1", 1))
+            await asyncio.wait({following}, timeout=0.1)
+
+        assert (await following).number == 1
+
+
+async def test_a_subscription_that_was_left_has_no_more_events(worker: FakeWorker, client: StreamClient) -> None:
+    async with client.events() as events:
+        await worker.publish(an_event("cam-1", 1))
+        assert [event.number async for event in first_of(events)] == [1]
+
+    assert [event async for event in events] == []
+
+
+async def test_a_subscription_goes_on_when_its_queue_is_deleted(worker: FakeWorker, client: StreamClient) -> None:
+    queue = f"{worker.namespace}.durable"
+    async with client.events(queue=queue) as events:
+        await worker.channel.queue_delete(queue)
+        following = asyncio.create_task(next_event(events))
+        while not following.done():
+            await worker.publish(an_event("cam-1", 1))
+            await asyncio.wait({following}, timeout=0.1)
+
+        assert (await following).number == 1
+    await worker.channel.queue_delete(queue)
+
+
+async def test_a_subscription_that_was_interrupted_while_it_resumed_resumes_again(
+    cable: Cable, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events() as events:
+        cable.carries_bytes_max = 0
+        cable.cut()
+        interrupted = asyncio.create_task(anext(events))
+        while "subscription.retry" not in [record.message for record in caplog.records]:
+            await asyncio.wait({interrupted}, timeout=0.05)
+        interrupted.cancel()
+        await asyncio.wait({interrupted})
+        assert interrupted.cancelled()
+        cable.carries_bytes_max = None
+
+        following = asyncio.create_task(next_event(events))
+        while not following.done():
+            await worker.publish(an_event("cam-1", 1))
+            await asyncio.wait({following}, timeout=0.1)
+
+        assert (await following).number == 1
