@@ -1,6 +1,7 @@
 """Which processes descend from a process."""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 _DEADLINE_S = 10.0
@@ -11,17 +12,20 @@ def descendants(pid: int) -> list[int]:
 
     From /proc where there is one (a small container has no `ps`), else from `ps`.
     """
-    parents = _from_proc() if Path("/proc/self/stat").exists() else _from_ps()
+    parents = _parents()
     found = [pid]
     for parent in found:
         found += [child for child, its_parent in parents.items() if its_parent == parent]
     return found[1:]
 
 
-def is_alive(pid: int) -> bool:
-    """Tell whether `pid` is a process that still runs; one that ended but was not collected does not."""
-    parents = _from_proc() if Path("/proc/self/stat").exists() else _from_ps()
-    return pid in parents
+def alive(pids: Iterable[int]) -> list[int]:
+    """Return those of `pids` that still run; one that ended but was not collected by its parent does not."""
+    return sorted(_parents().keys() & set(pids))
+
+
+def _parents() -> dict[int, int]:
+    return _from_proc() if Path("/proc/self/stat").exists() else _from_ps()
 
 
 def _from_proc() -> dict[int, int]:

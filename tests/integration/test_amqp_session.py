@@ -228,15 +228,19 @@ async def test_a_broker_that_takes_no_more_bytes_is_left_within_a_few_seconds(
     broker: PrivateBroker, namespace: str
 ) -> None:
     """Then not even the goodbye can be written, and aiormq would wait for three heartbeats."""
+    large = [event(number, body=b"x" * 200_000) for number in range(200)]
     async with Proxy(broker.url) as proxy:
+        before = asyncio.all_tasks()
         async with sessions(proxy.url, namespace, confirm_timeout_s=1).open() as session:
             proxy.freeze()
-            large = [event(number) for number in range(200)]
-            for message in large:
-                object.__setattr__(message, "body", b"x" * 200_000)
             assert Confirmation.CONFIRMED not in await session.publisher.publish(large)
             began_s = time.monotonic()
         assert time.monotonic() - began_s < 6
+
+        async def are_gone() -> bool:
+            return not [task for task in asyncio.all_tasks() - before if not task.get_name().startswith("proxy.")]
+
+        assert await eventually(are_gone, within_s=5)
 
 
 async def test_a_memory_alarm_is_said_and_nothing_is_taken_in(broker: PrivateBroker, namespace: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from devtools.broker import PrivateBroker, speaks_amqp
 from devtools.failures import CommandFailed, StartFailed
 from devtools.project import ROOT
-from devtools.tree import descendants, is_alive
+from devtools.tree import alive, descendants
 from devtools.waiting import seen
 
 GONE_WITHIN_S = 10.0
@@ -34,7 +34,7 @@ def everything(node: PrivateBroker) -> list[int]:
 
 
 def all_gone(pids: list[int]) -> bool:
-    return seen(lambda: not any(is_alive(pid) for pid in pids), within_s=GONE_WITHIN_S)
+    return seen(lambda: not alive(pids), within_s=GONE_WITHIN_S)
 
 
 def port_of(node: PrivateBroker) -> int:

@@ -14,7 +14,7 @@ import pytest
 from devtools.failures import CommandFailed
 from devtools.postgres import PrivatePostgres
 from devtools.postgresql import PostgresqlPrograms, from_wheel, programs_in
-from devtools.tree import descendants, is_alive
+from devtools.tree import alive, descendants
 from devtools.waiting import seen
 
 GONE_WITHIN_S = 10.0
@@ -56,7 +56,7 @@ def everything(server: PrivatePostgres) -> list[int]:
 
 
 def all_gone(pids: list[int]) -> bool:
-    return seen(lambda: not any(is_alive(pid) for pid in pids), within_s=GONE_WITHIN_S)
+    return seen(lambda: not alive(pids), within_s=GONE_WITHIN_S)
 
 
 async def test_what_was_committed_survives_a_kill_at_the_same_address(server: PrivatePostgres) -> None:

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from devtools.broker import PrivateBroker
 from devtools.project import ROOT
 from devtools.terminal import lines
-from devtools.tree import descendants, is_alive
+from devtools.tree import alive, descendants
 from devtools.waiting import seen
 from tests.support import standin_worker
 
@@ -92,8 +92,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Foreground]]:
         foreground.process.wait(END_WITHIN_S)
 
 
-def all_gone(pids: list[int]) -> bool:
-    return seen(lambda: not any(is_alive(pid) for pid in pids), within_s=END_WITHIN_S)
+def all_gone(pids: Iterable[int]) -> bool:
+    return seen(lambda: not alive(pids), within_s=END_WITHIN_S)
 
 
 def test_ctrl_c_ends_the_worker_once_and_first_and_leaves_no_process(start: Callable[..., Foreground]) -> None:
@@ -129,16 +129,16 @@ def test_the_worker_does_not_outlive_it_when_it_is_killed(start: Callable[..., F
 
 def test_a_worker_that_ends_by_itself_ends_it_all_with_its_exit_code(start: Callable[..., Foreground]) -> None:
     foreground = start(STANDIN_EXIT="78")
-    pids: list[int] = []
+    pids: set[int] = set()
 
     def has_run() -> bool:
-        pids.extend(descendants(foreground.process.pid))
+        pids.update(descendants(foreground.process.pid))
         return foreground.journal != []
 
     foreground.until(has_run)
     assert foreground.end() == 78
     assert foreground.out == ""
-    assert len(set(pids)) > 4
+    assert len(pids) > 4
     assert all_gone(pids)
 
 

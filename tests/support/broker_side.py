@@ -58,9 +58,14 @@ def bodies(incoming: Sequence[Incoming]) -> list[bytes]:
     return [message.delivery.body for message in incoming]  # type: ignore[attr-defined]
 
 
-def event(sequence: int = 1, *, device_id: str = "cam-1") -> StoredEvent:
+def event(sequence: int = 1, *, device_id: str = "cam-1", body: bytes | None = None) -> StoredEvent:
     return StoredEvent(
-        id=uuid4(), device_id=device_id, sequence=sequence, type="stream.created", at=NOW, body=b"%d" % sequence
+        id=uuid4(),
+        device_id=device_id,
+        sequence=sequence,
+        type="stream.created",
+        at=NOW,
+        body=body or b"%d" % sequence,
     )
 
 

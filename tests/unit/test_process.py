@@ -134,6 +134,30 @@ async def test_the_next_batch_is_saved_while_this_one_is_being_confirmed(store: 
         await epoch.stop()
 
 
+async def test_no_more_than_two_batches_are_decided_ahead(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store, flow=Flow(batch_max=1, idle_s=10)))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        let_go = held(worker)
+        saved_before = store.transactions
+        ahead = asyncio.Event()
+
+        async def look() -> None:
+            if store.transactions == saved_before + 3:
+                ahead.set()
+
+        store.meanwhile = look
+        worker.broker.send(*(received(create(f"cam-{number}")) for number in range(8)))
+        async with asyncio.timeout(DEADLINE_S):
+            await ahead.wait()
+        await asyncio.wait({epoch.task}, timeout=0.02)
+        assert store.transactions == saved_before + 3
+
+        let_go.set()
+        await epoch.until(lambda: worker.broker.is_settled)
+        await epoch.stop()
+
+
 async def test_the_first_batch_widens_the_inbox(store: FailingStore) -> None:
     worker = WorkerInMemory(store=store)
     first, *others = [received(create(f"cam-{number}")) for number in range(4)]

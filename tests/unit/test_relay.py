@@ -125,12 +125,15 @@ async def test_what_is_still_in_hand_does_not_keep_it_from_seeing_further(store:
 
 
 async def test_what_came_after_the_epoch_began_is_not_part_of_catching_up(store: FailingStore) -> None:
-    sweeping = Sweeping(store)
-    sweeping.clock.now = BEGAN
     mint = SteadyMint()
-    mint()  # what is left behind is a second younger than the epoch
-    await leave_behind(store, "a", "b", "c", mint=mint)
+    await leave_behind(store, "a", "b", mint=mint)
+    sweeping = Sweeping(store)
+    sweeping.clock.now = BEGAN + timedelta(microseconds=1)
+    sweeping.confirm(await sweeping.relay.sweep())
+    await leave_behind(store, "c", mint=mint)  # as another worker does, a second later
 
+    sweeping.clock.advance(5)
+    assert sweeping.relay.due
     assert await sweeping.sweep() == []
 
 

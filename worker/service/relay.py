@@ -34,7 +34,7 @@ class Relay:
         self._began: datetime | None = None
         self._pause: tuple[datetime, datetime] | None = None
         self._has_caught_up = False
-        self._claimed: Sequence[UUID] = ()
+        self._claimed: Sequence[UUID] | None = None
 
     @property
     def due(self) -> bool:
@@ -63,4 +63,4 @@ class Relay:
         """Whether a sweep got what the last one got: the broker refused all of it, and needs time."""
         last, now = self._claimed, [event.id for event in said.events]
         self._claimed = now or last  # nothing, where the last ones are still in hand
-        return bool(now) and now == last
+        return now == last
