@@ -115,6 +115,17 @@ async def test_closed_it_takes_nothing_new_and_what_is_in_hand_can_be_taken(
     await stranger.until_consumers("commands", 0)  # a quorum queue counts one that has something in hand
 
 
+async def test_closed_the_last_batch_comes_before_the_end(session: Session, stranger: Stranger) -> None:
+    await session.consumer.widen()
+    await stranger.send(*NUMBERED[:10])
+    await stranger.until_ready("commands", 0)
+    await session.consumer.close()
+
+    assert bodies(await session.consumer.take(100)) == NUMBERED[:10]
+    with pytest.raises(InboxClosed):
+        await session.consumer.take(100)
+
+
 async def test_who_waits_for_a_delivery_hears_that_it_was_closed(session: Session) -> None:
     taking = asyncio.create_task(session.consumer.take(10))
     await asyncio.sleep(0)

@@ -116,6 +116,14 @@ async def test_a_user_without_the_right_to_configure_can_check_and_is_told_so_wh
         broker.ctl("delete_user", namespace)
 
 
+async def test_what_the_broker_does_not_show_is_not_called_missing(broker: PrivateBroker, namespace: str) -> None:
+    async with Stranger(broker.url, namespace) as stranger:
+        await stranger.channel.declare_queue(f"{namespace}.dead", exclusive=True)
+
+        with pytest.raises(TopologyWrong, match=f"does not show the queue {namespace}.dead: .*RESOURCE_LOCKED"):
+            await missing_topology(options(broker.url), topology(namespace))
+
+
 async def test_a_wrong_password_is_said_without_the_password(broker: PrivateBroker, namespace: str) -> None:
     url = broker.url.replace("guest:guest@", "guest:s3cr3t@")
 

@@ -10,9 +10,13 @@ _CHUNK_BYTES = 65_536
 
 
 class Proxy(AbstractAsyncContextManager["Proxy"]):
-    """Passes bytes on in both directions. `url` is the server's, through the proxy."""
+    """Passes bytes on in both directions. `url` is the server's, through the proxy.
 
-    def __init__(self, url: str) -> None:
+    `freeze_at`: these bytes are the last that it passes on.
+    """
+
+    def __init__(self, url: str, *, freeze_at: bytes | None = None) -> None:
+        self._freeze_at = freeze_at
         self._server = urlsplit(url)
         self._flows = asyncio.Event()
         self._flows.set()
@@ -61,6 +65,8 @@ class Proxy(AbstractAsyncContextManager["Proxy"]):
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(_CHUNK_BYTES):
+                if self._freeze_at is not None and self._freeze_at in data:
+                    self.freeze()
                 await self._flows.wait()
                 sink.write(data)
                 self.passed_bytes += len(data)

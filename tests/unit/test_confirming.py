@@ -8,6 +8,7 @@ import pytest
 from aiormq.exceptions import AMQPConnectionError, ChannelClosed, ChannelInvalidStateError
 
 from tests.support.fake_channel import HANGS, FakeChannel, nack, wire
+from tests.support.wire import eventually
 from worker.service.messages import Confirmation
 
 CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
@@ -58,9 +59,13 @@ async def test_a_connection_that_is_lost_leaves_it_unknown(lost: BaseException) 
 
 
 async def test_what_is_cancelled_is_cancelled() -> None:
-    sending = asyncio.create_task(FakeChannel(fate=lambda _: HANGS).confirming().send([wire("a")]))
-    await asyncio.sleep(0)
+    channel = FakeChannel(fate=lambda _: HANGS)
+    sending = asyncio.create_task(channel.confirming().send([wire("a")]))
 
+    async def is_sent() -> bool:
+        return bool(channel.sent)
+
+    await eventually(is_sent)
     sending.cancel()
 
     with pytest.raises(asyncio.CancelledError):

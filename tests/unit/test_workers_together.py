@@ -18,7 +18,7 @@ from worker.service.relay import RelayPolicy
 
 WORKERS = 3
 COMMANDS = 60
-FATES = [Fate.CONFIRMED] * 12 + [Fate.REFUSED] * 3 + [Fate.LOST, Fate.UNSURE]
+FATES = [Fate.CONFIRMED] * 12 + [Fate.REFUSED] * 4 + [Fate.LOST, Fate.UNSURE]
 
 
 class World:
@@ -43,9 +43,9 @@ class World:
                 flow=Flow(batch_max=4, idle_s=0.001),
                 policy=RelayPolicy(interval_s=0, grace_s=0, limit=3),
                 clock=lambda: AGES_LATER,
-                event_retries=1,
+                event_retries=number % 2,
             )
-            for _ in range(WORKERS)
+            for number in range(WORKERS)
         ]
 
     def turns(self, most: int) -> Callable[[], Awaitable[None]]:

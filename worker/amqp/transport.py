@@ -38,6 +38,14 @@ class CuttableConnection(aio_pika.Connection):
         self.kwargs["transport_factory"] = self._socket
 
     @override
+    async def connect(self, timeout: float | None = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            self.cut()  # aio_pika forgets a connection that is there but was not ready in time
+            raise
+
+    @override
     def __del__(self) -> None:
         """Whoever opens it closes it; aio_pika would start a task from within the garbage collector."""
 

@@ -50,11 +50,9 @@ class Relay:
         self._began = self._began or now
         before = now - timedelta(seconds=self._policy.grace_s) if self._has_caught_up else self._began
         swept = await self._batches.sweep(before=before, limit=self._policy.limit)
-        # What a sweep took is marked by a later one, which then sees further: until the end is in sight, the
-        # next one is due at once.
-        if swept.is_cut and not self._is_stuck(swept.said):
-            self._pause = None
-        else:
+        # What a sweep took is marked by a later one, which then sees further: there is no pause until the end is
+        # in sight.
+        if not swept.is_cut or self._is_stuck(swept.said):
             self._has_caught_up = True
             self._pause = now, now + timedelta(seconds=self._policy.interval_s)
         return swept.said

@@ -1,0 +1,48 @@
+"""One connection to a real broker: opened within its deadline or not at all, and never left behind."""
+
+import time
+
+import pytest
+
+from devtools.broker import PrivateBroker
+from tests.support.broker_side import options
+from tests.support.proxy import Proxy
+from worker.amqp.deadline import deadline
+from worker.amqp.link import Link
+from worker.service.ports import EpochOver
+
+CONNECTION_OPEN = b"\x00\x0a\x00\x28"
+CHANNEL_OPEN = b"\x00\x14\x00\x0a"
+
+
+@pytest.mark.parametrize("last_words", [b"AMQP", CONNECTION_OPEN, CHANNEL_OPEN], ids=["hello", "open", "channel"])
+async def test_a_broker_that_falls_silent_while_it_is_opened_is_left(
+    broker: PrivateBroker, last_words: bytes
+) -> None:
+    began_s = time.monotonic()
+    async with Proxy(broker.url, freeze_at=last_words) as proxy:
+        with pytest.raises(EpochOver, match=r"connecting to the broker: no answer within 0\.5 s"):
+            await Link.open(options(proxy.url, connect_timeout_s=0.5), purpose="tested", confirms=True)
+
+    assert time.monotonic() - began_s < 5
+
+
+async def test_on_a_closed_connection_there_is_no_channel(broker: PrivateBroker) -> None:
+    link = await Link.open(options(broker.url), purpose="tested", confirms=True)
+    await link.close()
+    await link.close()
+
+    with pytest.raises(EpochOver, match="the connection is closed"):
+        async with deadline("looking", 5):
+            await link.new_channel()
+
+
+async def test_who_asks_hears_once_that_it_is_lost(broker: PrivateBroker) -> None:
+    heard: list[EpochOver] = []
+    async with Proxy(broker.url) as proxy:
+        link = await Link.open(options(proxy.url), purpose="tested", confirms=False)
+        link.when_lost(heard.append)
+
+        await link.close()
+
+    assert len(heard) == 1
