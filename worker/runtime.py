@@ -12,11 +12,14 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from worker.service.backoff import pauses
 from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
+
+FAREWELL_S: Final = 1.0  # of the drain's time, what is left for closing when the rest was not enough
 
 Established = Callable[[], None]
 Epoch = Callable[[Established], Awaitable[None]]
@@ -38,8 +41,8 @@ async def run_until_stopped(
     lifecycle: Lifecycle,
     *,
     fatal_at_start: tuple[type[EpochOver], ...] = (),
-) -> None:
-    """Run epochs until a signal sets `stopping`, then drain within the deadline.
+) -> bool:
+    """Run epochs until a signal sets `stopping`, then drain; return whether all ended within the deadline.
 
     An epoch calls what it is given once it is established. Raises `fatal_at_start` where an epoch ends so before
     any was established, and whatever else an epoch raises but EpochOver: a defect must end the process, which
@@ -52,21 +55,23 @@ async def run_until_stopped(
         signalled = asyncio.create_task(stopping.wait(), name="runtime.signalled")
         try:
             await asyncio.wait({supervising, signalled}, return_when=asyncio.FIRST_COMPLETED)
-            await _drain(supervising, lifecycle.drain_timeout_s)
+            return await _drain(supervising, lifecycle.drain_timeout_s)
         finally:
             signalled.cancel()
             supervising.cancel()
 
 
-async def _drain(supervising: "asyncio.Task[None]", timeout_s: float) -> None:
+async def _drain(supervising: "asyncio.Task[None]", timeout_s: float) -> bool:
     """Wait for the end, but no longer than the deadline: what is not settled by then is delivered again."""
-    await asyncio.wait({supervising}, timeout=timeout_s)
-    if supervising.done():
-        supervising.result()
-        return
-    log.warning("drain.unfinished", extra={"timeout_s": timeout_s})
-    supervising.cancel()
-    await asyncio.wait({supervising}, timeout=1.0)
+    farewell_s = min(FAREWELL_S, timeout_s / 2)
+    await asyncio.wait({supervising}, timeout=timeout_s - farewell_s)
+    if not supervising.done():
+        log.warning("drain.unfinished", extra={"timeout_s": timeout_s})
+        supervising.cancel()
+        await asyncio.wait({supervising}, timeout=farewell_s)
+        return False
+    supervising.result()
+    return True
 
 
 async def _supervise(

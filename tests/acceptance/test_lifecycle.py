@@ -3,6 +3,9 @@
 import asyncio
 import json
 import signal
+import socket
+import sqlite3
+import time
 import uuid
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from devtools.broker import PrivateBroker
 from devtools.ports import free_port
 from tests.support.wire import Device, Undertaker, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
+
+SLACK_S = 3.0  # for a busy machine; without the deadline these workers took ten to sixty seconds
 
 
 def sqlite_in(folder: Path) -> str:
@@ -92,6 +97,41 @@ async def test_a_drain_that_cannot_finish_ends_at_its_deadline(
     finally:
         await asyncio.to_thread(broker.resume)
         await worker.discard()
+
+
+async def exits_in_time(settings: dict[str, str]) -> None:
+    """Stop a worker that is stuck in something, and see that its deadline holds."""
+    worker = WorkerProcess(settings | {"STREAMS_DRAIN_TIMEOUT_S": "2"})
+    worker.start()
+    try:
+        await eventually(lambda: _said(worker, "worker.starting"))
+        asked_s = time.monotonic()
+        worker.signal(signal.SIGTERM)
+
+        assert await worker.exit_code() == 0
+        assert time.monotonic() - asked_s < 2 + SLACK_S
+    finally:
+        await worker.discard()
+
+
+async def test_the_drain_deadline_holds_while_a_locked_database_waits_to_be_migrated(
+    broker: PrivateBroker, namespace: str, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "streams.db", isolation_level=None) as somebody:
+        somebody.execute("PRAGMA journal_mode = WAL")
+        somebody.execute("BEGIN IMMEDIATE")
+
+        await exits_in_time(settings_of(broker.url, namespace, sqlite_in(tmp_path)))
+    somebody.close()
+
+
+async def test_the_drain_deadline_holds_while_a_database_accepts_and_says_nothing(
+    broker: PrivateBroker, namespace: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"postgresql+asyncpg://nobody:secret@127.0.0.1:{mute.getsockname()[1]}/streams"
+
+        await exits_in_time(settings_of(broker.url, namespace, url))
 
 
 async def _said(worker: WorkerProcess, event: str) -> bool:

@@ -1,10 +1,11 @@
 """The composition root: the one place that knows all the others. It wires; it decides nothing."""
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import uvloop
 
@@ -23,6 +24,8 @@ from worker.sql.engine import make_store
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S: Final = 5.0
 
 EXIT_OK: Final = 0
 EXIT_DEFECT: Final = os.EX_SOFTWARE
@@ -83,9 +86,24 @@ async def _run(settings: Settings) -> None:
                 "worker": settings.worker_name,
             },
         )
-        await run_until_stopped(
+        drained = await run_until_stopped(
             epochs.run, epochs.stopping, parts.lifecycle(settings), fatal_at_start=(TopologyWrong, NotMigrated)
         )
+        if not drained:
+            _leave_at_once()
     finally:
-        await health.stop()
-        await store.close()
+        await _close(health.stop(), store.close())
+
+
+def _leave_at_once() -> NoReturn:
+    """End as a killed process does, which loses nothing: whatever would be waited for now (a thread in the
+    database's driver, a broker that says nothing) has no deadline of ours, and the time is up.
+    """
+    logging.shutdown()
+    os._exit(EXIT_OK)
+
+
+async def _close(*closing: Awaitable[None]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await asyncio.gather(*closing)
