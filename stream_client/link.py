@@ -9,6 +9,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from stream_client.broker_call import LinkLost, broker_call
+from stream_client.connection import PlainConnection
 from stream_client.errors import StreamMisconfigured, StreamUnavailable
 
 HEARTBEAT_S: Final = 10
@@ -39,7 +40,10 @@ class Link:
         try:
             async with broker_call(within_s):
                 connection = await aio_pika.connect(
-                    address, timeout=within_s, client_properties={"connection_name": name}
+                    address,
+                    timeout=within_s,
+                    client_properties={"connection_name": name},
+                    connection_class=PlainConnection,
                 )
         except LinkLost as error:
             raise StreamUnavailable(f"the broker at {where} cannot be reached: {error}") from error

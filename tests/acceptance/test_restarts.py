@@ -13,6 +13,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from devtools.broker import PrivateBroker
+from stream_client.connection import PlainConnection
 from tests.support.wire import eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 
@@ -56,7 +57,7 @@ class History:
                 await asyncio.sleep(0.2)
 
     async def _ask(self, todo: dict[str, bytes], pace_s: float) -> None:
-        connection = await aio_pika.connect(self._url, timeout=5)
+        connection = await aio_pika.connect(self._url, timeout=5, connection_class=PlainConnection)
         async with connection:
             channel = await connection.channel()
             exchange = await channel.get_exchange(f"{self._namespace}.commands", ensure=False)
@@ -77,7 +78,7 @@ class History:
         """Hear replies and events for ever."""
         while True:
             try:
-                connection = await aio_pika.connect(self._url, timeout=5)
+                connection = await aio_pika.connect(self._url, timeout=5, connection_class=PlainConnection)
                 lost = asyncio.Event()
                 connection.close_callbacks.add(lambda *_, lost=lost: lost.set())
                 async with connection:
