@@ -10,6 +10,7 @@ from pamqp.commands import Basic
 
 import schemas
 from tests.support.deliveries import decoder
+from worker.amqp.codec.decode import UNDECODABLE, Decoder
 from worker.amqp.delivery import AmqpDelivery
 from worker.service.messages import Received, Refused, Unreadable
 
@@ -18,7 +19,9 @@ DECODE = decoder(also="anywhere")
 # A short string holds at most 255 bytes of UTF-8.
 short = st.none() | st.text(max_size=255).map(lambda text: text.encode()[:255].decode(errors="ignore"))
 names = st.sampled_from([*schemas.CommandName, "stream.reply", ""])
+parameters = st.lists(st.text("a*0=;\"' charset-utf8", max_size=12), max_size=4).map(";".join)
 media_types = st.sampled_from(["application/json", "application/json; charset=utf-8", "text/plain"])
+media_types |= parameters.map("application/json;".__add__)
 addresses = st.sampled_from(["amq.gen-x", "streams.reply.x", "amq.rabbitmq.reply-to.x", "streams.commands"])
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -55,6 +58,7 @@ def test_any_bytes_and_any_properties_are_one_of_three_things(properties: Basic.
     incoming = DECODE(sent)
 
     assert isinstance(incoming, Received | Refused | Unreadable)
+    assert getattr(incoming, "reason", "") != UNDECODABLE, "it tripped the decoder over"
     assert incoming.delivery is sent
     match incoming:
         case Received(identity=identity):
@@ -78,3 +82,19 @@ def test_the_same_message_is_read_the_same_every_time(body: bytes, name: str) ->
     )
 
     assert DECODE(sent) == DECODE(sent)
+
+
+class TrippedOver:
+    """Reply addresses that a library fails to look at."""
+
+    def allows(self, address: str) -> bool:
+        raise LookupError(address)
+
+
+def test_a_message_that_trips_the_decoder_over_is_unreadable_and_not_the_workers_end() -> None:
+    properties = Basic.Properties(reply_to="amq.gen-x")
+    sent = AmqpDelivery(tag=1, exchange="", routing_key="", redelivered=False, properties=properties, body=b"")
+
+    incoming = Decoder(addresses=TrippedOver())(sent)  # type: ignore[arg-type]
+
+    assert incoming == Unreadable(delivery=sent, reason=UNDECODABLE, detail="LookupError")

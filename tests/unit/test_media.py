@@ -18,6 +18,7 @@ from worker.amqp.codec.media import is_json
         "application/json ; charset=utf8",
         "application/json; profile=x; charset=utf-8",
         "application/json;",
+        "application/json; a*=x; a*0=y",
     ],
 )
 def test_this_is_json(content_type: str | None) -> None:
@@ -45,6 +46,7 @@ def test_this_is_json(content_type: str | None) -> None:
         "appli\ncation/json",
         "application/json\x00",
         "applicati\u00f6n/json",
+        "application/json; charset=utf-8; charset=latin-1",
     ],
 )
 def test_this_is_not_json(content_type: str) -> None:

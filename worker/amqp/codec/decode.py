@@ -3,6 +3,7 @@ database. Pure, and never an exception.
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ from worker.amqp.codec.reply_address import ReplyAddresses
 from worker.amqp.delivery import AmqpDelivery
 from worker.domain.commands import ByCode, ByDevice, ById, Command, CreateStream, GetStream, Selector, StopStream
 from worker.service.messages import Identity, Incoming, MessageKey, Received, Refused, ReplyTo, Unreadable
+
+log = logging.getLogger(__name__)
 
 UNDECODABLE: Final = "undecodable"
 REPLY_TO_NOT_ALLOWED: Final = "reply_to_not_allowed"
@@ -37,7 +40,17 @@ class Decoder:
         self._addresses = addresses
 
     def __call__(self, delivery: AmqpDelivery) -> Incoming:
-        """Return what the delivery is; the first check that applies decides."""
+        """Return what the delivery is. Never raises: a message that trips a library over must not end the worker,
+        and be delivered again, and end the next one.
+        """
+        try:
+            return self._read(delivery)
+        except Exception as error:
+            log.exception("message.tripped_the_decoder")
+            return Unreadable(delivery=delivery, reason=UNDECODABLE, detail=type(error).__name__)
+
+    def _read(self, delivery: AmqpDelivery) -> Incoming:
+        """The first check that applies decides."""
         if delivery.undecodable:
             return Unreadable(delivery=delivery, reason=UNDECODABLE, detail=delivery.undecodable)
         address = delivery.properties.reply_to
