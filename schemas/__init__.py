@@ -4,6 +4,7 @@ Tolerant in, strict out: unknown members are ignored, wrong ones refused; what i
 """
 
 from schemas.commands import COMMANDS, Command, CreateStream, GetStream, StopStream
+from schemas.device_id import DEVICE_ID_LOOKS, is_device_id
 from schemas.errors import FieldError, field_errors
 from schemas.events import (
     Event,
@@ -41,6 +42,7 @@ __all__ = [
     "CODE_WRITTEN_CHARS_MAX",
     "COMMANDS",
     "DEVICE_ID_CHARS_MAX",
+    "DEVICE_ID_LOOKS",
     "DEVICE_ID_PATTERN",
     "MESSAGE_ID_CHARS_MAX",
     "PROBLEMS",
@@ -66,6 +68,7 @@ __all__ = [
     "StreamStopped",
     "UnreadableEvent",
     "field_errors",
+    "is_device_id",
     "read_event",
     "read_problem",
     "read_reply",

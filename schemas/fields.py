@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from schemas.device_id import DEVICE_ID_LOOKS, is_device_id
 from schemas.limits import (
     CODE_CHARS,
     CODE_PATTERN,
@@ -20,6 +21,13 @@ from schemas.limits import (
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _WRITTEN_CODE: Final = re.compile(CODE_WRITTEN_PATTERN.removeprefix("^").removesuffix("$"))
 _FORGIVEN: Final = str.maketrans("ILO", "110", "- ")
+
+
+def _read_device_id(written: str) -> str:
+    """Refuse what is no device id with a sentence for people, where pydantic would show them the pattern."""
+    if not is_device_id(written):
+        raise PydanticCustomError("device_id", f"Input should be a device id: {DEVICE_ID_LOOKS}")
+    return written
 
 
 def _read_uuid(written: object) -> UUID:
@@ -55,11 +63,11 @@ def _write_time(at: datetime) -> str:
 DeviceId = Annotated[
     str,
     Field(
-        max_length=DEVICE_ID_CHARS_MAX,
-        pattern=DEVICE_ID_PATTERN,
         description="The device, by the name it was given.",
         examples=["cam-1"],
+        json_schema_extra={"maxLength": DEVICE_ID_CHARS_MAX, "pattern": DEVICE_ID_PATTERN},
     ),
+    AfterValidator(_read_device_id),
 ]
 
 StreamId = Annotated[

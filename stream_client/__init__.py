@@ -3,26 +3,37 @@
 A device asks for its stream, and ends it::
 
     import asyncio
+    import os
+
     from stream_client import StreamClient
 
+
     async def device() -> None:
-        async with StreamClient("amqp://guest:guest@127.0.0.1:5672/") as client:
+        async with StreamClient(os.environ["STREAMS_AMQP_URL"]) as client:
             reply = await client.create("cam-1")
             print(reply.outcome, reply.stream.code)
-            await client.stop(device_id="cam-1")
+            await client.stop(code=reply.stream.code)
+
 
     asyncio.run(device())
 
 A subscriber sees what happens, each fact at least once, each device's in order::
 
+    import asyncio
+    import os
+
     from stream_client import Sequencer, StreamClient
 
+
     async def subscriber() -> None:
-        client, sequencer = StreamClient("amqp://guest:guest@127.0.0.1:5672/"), Sequencer()
+        client, sequencer = StreamClient(os.environ["STREAMS_AMQP_URL"]), Sequencer()
         async with client.events(queue="billing") as events:
             async for event in events:
                 if sequencer.note(event).is_new:
-                    print(event.type, event.stream.device_id, event.sequence)
+                    print(event.sequence, event.type, event.stream.device_id)
+
+
+    asyncio.run(subscriber())
 """
 
 from schemas import Problem, StreamReply

@@ -1,11 +1,6 @@
 """Which events a subscription gets: binding keys of the events' topic exchange."""
 
-import re
-from typing import Final
-
-from schemas import DEVICE_ID_PATTERN, EventName
-
-_DEVICE_ID: Final = re.compile(DEVICE_ID_PATTERN.removeprefix("^").removesuffix("$"))
+from schemas import DEVICE_ID_LOOKS, EventName, is_device_id
 
 
 def binding_key(*, device: str | None, event: EventName | str | None) -> str:
@@ -15,9 +10,9 @@ def binding_key(*, device: str | None, event: EventName | str | None) -> str:
     key that spells them matches exactly. It can hold no wildcard.
     Raises ValueError for a wrong device id or an unknown type.
     """
-    if device is not None and not _DEVICE_ID.fullmatch(device):
-        raise ValueError("not a device id")
-    name = None if event is None else EventName(event)
+    if device is not None and not is_device_id(device):
+        raise ValueError(f"not a device id, which is {DEVICE_ID_LOOKS}")
+    name = None if event is None else _event_name(event)
     match name, device:
         case None, None:
             return "#"
@@ -27,3 +22,10 @@ def binding_key(*, device: str | None, event: EventName | str | None) -> str:
             return f"{name}.#"
         case _:
             return f"{name}.{device}"
+
+
+def _event_name(event: EventName | str) -> EventName:
+    try:
+        return EventName(event)
+    except ValueError as error:
+        raise ValueError(f"not a type of event; there are {', '.join(EventName)}") from error

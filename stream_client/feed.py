@@ -10,7 +10,7 @@ from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity
 from aiormq.abc import DeliveredMessage
 
 from stream_client.broker_call import LinkLost, broker_call
-from stream_client.errors import StreamMisconfigured, StreamUnavailable
+from stream_client.errors import StreamMisconfigured
 from stream_client.line import ADVICE
 from stream_client.link import Link
 
@@ -54,16 +54,8 @@ class Feed:
 
         Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
         """
-        link = await Link.open(url, name="stream-client events", within_s=within_s)
-        try:
-            async with broker_call(within_s):
-                return await cls._consume(link, interest)
-        except LinkLost as error:
-            await link.close()
-            raise StreamUnavailable(f"the connection was lost while it was opened: {error}") from error
-        except BaseException:
-            await link.close()
-            raise
+        async with Link.opening(url, name="stream-client events", within_s=within_s) as link:
+            return await cls._consume(link, interest)
 
     @classmethod
     async def _consume(cls, link: Link, interest: Interest) -> Self:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,19 +11,18 @@ from aio_pika import DeliveryMode, Message
 from aiormq.abc import DeliveredMessage
 
 from schemas import (
-    DEVICE_ID_PATTERN,
     MESSAGE_ID_CHARS_MAX,
     MediaType,
     Problem,
     ReplyName,
     StreamReply,
+    is_device_id,
     read_problem,
     read_reply,
 )
 from stream_client.errors import StreamUnreadable
 from stream_client.line import DIRECT_REPLY_TO
 
-_DEVICE_ID: Final = re.compile(DEVICE_ID_PATTERN.removeprefix("^").removesuffix("$"))
 _ANY_DEVICE: Final = "any"
 _READERS: Final[Mapping[str, Callable[[bytes], StreamReply | Problem]]] = {
     ReplyName.REPLY: read_reply,
@@ -80,7 +78,7 @@ def read_answer(reply: DeliveredMessage) -> StreamReply | Problem:
 
 def _routing_key(device_id: object) -> str:
     """Route by device where it is known; the worker reads the body only."""
-    return device_id if isinstance(device_id, str) and _DEVICE_ID.fullmatch(device_id) else _ANY_DEVICE
+    return device_id if isinstance(device_id, str) and is_device_id(device_id) else _ANY_DEVICE
 
 
 def _is_message_id(text: str) -> bool:

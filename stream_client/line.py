@@ -36,19 +36,11 @@ class Line:
 
         Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
         """
-        link = await Link.open(url, name="stream-client commands", within_s=within_s)
-        try:
-            async with broker_call(within_s):
-                channel = await link.channel(confirms=True)
-                line = cls(link, await channel.get_exchange(exchange, ensure=False), on_reply)
-                await line._listen(await link.watch(channel))
-                return line
-        except LinkLost as error:
-            await link.close()
-            raise StreamUnavailable(f"the connection was lost while it was opened: {error}") from error
-        except BaseException:
-            await link.close()
-            raise
+        async with Link.opening(url, name="stream-client commands", within_s=within_s) as link:
+            channel = await link.channel(confirms=True)
+            line = cls(link, await channel.get_exchange(exchange, ensure=False), on_reply)
+            await line._listen(await link.watch(channel))
+            return line
 
     async def send(self, message: Message, routing_key: str, *, within_s: float) -> None:
         """Publish a command and wait until the broker has it.

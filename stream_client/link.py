@@ -1,11 +1,14 @@
 """One connection with one channel, from its opening until it is lost. It never comes back: open another."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import aio_pika
 import aiormq.abc
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import InvalidFrameError
 from yarl import URL
 
 from stream_client.broker_call import LinkLost, broker_call
@@ -36,20 +39,33 @@ class Link:
         address = URL(url)
         if "heartbeat" not in address.query:
             address = address.update_query(heartbeat=HEARTBEAT_S)
-        where = f"{address.host}:{address.port or 'default'}"
         try:
             async with broker_call(within_s):
-                connection = await aio_pika.connect(
-                    address,
-                    timeout=within_s,
-                    client_properties={"connection_name": name},
-                    connection_class=PlainConnection,
-                )
+                connection = await _connect(address, name, within_s)
         except LinkLost as error:
-            raise StreamUnavailable(f"the broker at {where} cannot be reached: {error}") from error
+            raise StreamUnavailable(f"the broker at {place_of(url)} cannot be reached: {error}") from error
         except StreamMisconfigured as error:
-            raise StreamMisconfigured(f"the broker at {where}: {error}") from error
+            raise StreamMisconfigured(f"the broker at {place_of(url)}: {error}") from error
         return cls(connection)
+
+    @classmethod
+    @asynccontextmanager
+    async def opening(cls, url: str, *, name: str, within_s: float) -> AsyncIterator[Self]:
+        """Open a link and make it ready inside the block, which has the same time again. It stays open after the
+        block, and is closed where the block fails.
+
+        Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
+        """
+        link = await cls.open(url, name=name, within_s=within_s)
+        try:
+            async with broker_call(within_s):
+                yield link
+        except LinkLost as error:
+            await link.close()
+            raise StreamUnavailable(f"the connection was lost while it was opened: {error}") from error
+        except BaseException:
+            await link.close()
+            raise
 
     async def channel(self, *, confirms: bool = False) -> AbstractChannel:
         """Open a channel. On one with confirms, a message that cannot be routed raises PublishError.
@@ -88,3 +104,24 @@ class Link:
     def _on_cancel(self, _frame: aiormq.spec.Basic.Cancel) -> None:
         """The broker ended our consumer (its queue was deleted, or moved): the channel lives, and is deaf."""
         self.give_up()
+
+
+def place_of(url: str) -> str:
+    """Return a broker's host and port, and nothing else of its address: it may hold a password."""
+    address = URL(url)
+    return f"{address.host}:{address.port or 'default'}"
+
+
+async def _connect(address: URL, name: str, within_s: float) -> AbstractConnection:
+    try:
+        return await aio_pika.connect(
+            address,
+            timeout=within_s,
+            client_properties={"connection_name": name},
+            connection_class=PlainConnection,
+        )
+    except InvalidFrameError as refused:  # a Connection.Close in the place of an answer, whose text aiormq drops
+        raise StreamMisconfigured(
+            "it closed the connection before it was open; "
+            "is there such a virtual host, and may this user enter it?"
+        ) from refused

@@ -14,6 +14,7 @@ from stream_client.deadline import Deadline
 from stream_client.errors import StreamMisconfigured, StreamTimeout, StreamUnavailable
 from stream_client.letter import Letter, read_answer, write_letter
 from stream_client.line import Line
+from stream_client.link import place_of
 from stream_client.pauses import growing_pauses
 
 log: Final = logging.getLogger(__name__)
@@ -78,9 +79,13 @@ class Post:
             except (StreamTimeout, StreamUnavailable) as error:
                 trouble = _worse(trouble, error)
             log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble)})
-            if self._is_closed or not deadline.left_s or attempt >= patience.attempts_max:
+            if self._is_closed or attempt >= patience.attempts_max:
                 raise trouble
-            await asyncio.wait({letter.reply}, timeout=min(next(pauses), deadline.left_s))
+            pause_s = next(pauses)
+            too_late = pause_s >= deadline.left_s  # a try without time would only hide what was wrong before
+            await asyncio.wait({letter.reply}, timeout=min(pause_s, deadline.left_s))
+            if too_late and not letter.reply.done():
+                raise trouble
 
     async def _try(self, letter: Letter, deadline: Deadline) -> DeliveredMessage:
         """Send it and wait for its reply; the reply to an earlier try is as good."""
@@ -94,9 +99,8 @@ class Post:
             await asyncio.wait(either, timeout=deadline.left_s, return_when=asyncio.FIRST_COMPLETED)
             if not letter.reply.done():
                 lost = line.link.lost.done()
-                raise StreamTimeout(
-                    "the connection was lost before the reply" if lost else "no reply came in time"
-                )
+                silence = "no reply came in time; is a worker running?"
+                raise StreamTimeout("the connection was lost before the reply" if lost else silence)
         return letter.reply.result()
 
     async def _open_line(self, deadline: Deadline) -> Line:
@@ -112,7 +116,7 @@ class Post:
                     )
                 return self._line
         except LinkLost as error:
-            raise StreamUnavailable(f"the broker cannot be reached: {error}") from error
+            raise StreamUnavailable(f"the broker at {place_of(self._url)} cannot be reached: {error}") from error
 
     def _drop(self) -> None:
         """Forget the line. Saying goodbye to a broker that is gone takes its time, so nobody waits for it."""

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from tests.support.wire import Device, Undertaker
+from tests.support.wire import Device, Undertaker, eventually
 
 
 async def is_alive(device: Device) -> bool:
@@ -16,19 +16,27 @@ async def is_alive(device: Device) -> bool:
 @pytest.mark.parametrize(
     "address",
     [
-        "streams.commands",
+        "{namespace}.commands",
+        "{namespace}.dead",
+        "{namespace}.events",
+        "{namespace}.reply",
+        "{namespace}.reply.",
+        "{namespace}.reply.a b",
+        "{namespace}.reply.a\n",
+        "{namespace}xreply.a",
+        "x{namespace}.reply.a",
+        "x.{namespace}.reply.a",
+        "streams.reply.a",
         "cam-1",
         "amq.gen-",
         "amq.gen-abc\n",
         "xamq.gen-abc",
-        "streams.reply.",
-        "streams.reply.a b",
-        "streams.dead",
     ],
 )
 async def test_a_reply_to_that_is_not_allowed_is_a_dead_letter(
     device: Device, undertaker: Undertaker, device_id: str, address: str
 ) -> None:
+    address = address.format(namespace=device.namespace)
     body = json.dumps({"device_id": device_id}).encode()
 
     await device.tell_nameless(body, message_type="stream.create", reply_to=address, correlation_id="c-7")
@@ -38,6 +46,18 @@ async def test_a_reply_to_that_is_not_allowed_is_a_dead_letter(
     assert (letter.reply_to, letter.correlation_id, letter.type) == (address, "c-7", "stream.create")
     assert (await device.command("get", device_id=device_id))["code"] == "not_found"
     assert await is_alive(device)
+
+
+async def test_a_reply_goes_to_a_queue_of_the_namespace_for_replies(device: Device, device_id: str) -> None:
+    queue = await device.channel.declare_queue(f"{device.namespace}.reply.{device_id}", exclusive=True)
+    body = json.dumps({"device_id": device_id}).encode()
+
+    await device.tell(body, type="stream.create", reply_to=queue.name, correlation_id="c-7")
+
+    reply = await eventually(lambda: queue.get(fail=False, no_ack=True))
+    assert reply is not None
+    assert (reply.type, reply.correlation_id) == ("stream.reply", "c-7")
+    assert json.loads(reply.body)["outcome"] == "created"
 
 
 async def test_a_dead_letter_says_where_it_came_from_and_why(device: Device, undertaker: Undertaker) -> None:

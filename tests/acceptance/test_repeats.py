@@ -98,15 +98,16 @@ async def test_a_reused_message_id_is_refused_and_changes_nothing(
     assert (await device.ask(create(device_id), type="stream.create", message_id=message_id)).body == first.body
 
 
-async def test_a_message_id_reused_at_once_is_refused_in_the_same_batch(
-    device: Device, device_id: str, message_id: str
-) -> None:
+async def test_a_message_id_reused_at_once_is_refused(device: Device, device_id: str, message_id: str) -> None:
     replies = await asyncio.gather(
         device.ask(create(device_id), type="stream.create", message_id=message_id),
         device.ask(create(device_id), type="stream.stop", message_id=message_id),
     )
 
-    assert sorted(reply.type or "" for reply in replies) == ["stream.problem", "stream.reply"]
+    created, reused = replies  # the queue keeps their order
+    assert (created.type, json.loads(created.body)["outcome"]) == ("stream.reply", "created")
+    assert (reused.type, json.loads(reused.body)["code"]) == ("stream.problem", "message_id_reused")
+    assert (await device.command("get", device_id=device_id))["stream"]["status"] == "active"
 
 
 async def test_the_same_message_id_of_another_sender_is_another_command(

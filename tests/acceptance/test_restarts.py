@@ -1,6 +1,7 @@
 """The broker restarted, and the worker killed, in the middle of 2,000 commands."""
 
 import asyncio
+import contextlib
 import json
 import random
 import uuid
@@ -20,6 +21,12 @@ from tests.support.worker_process import WorkerProcess, settings_of
 COMMANDS = 2_000
 DEVICES = 50
 ANSWERED_WITHIN_S = 90.0
+
+
+async def _acknowledge(message: AbstractIncomingMessage) -> None:
+    """Say that it was noted. Where the connection is gone, it comes again, and is noted again."""
+    with contextlib.suppress(aio_pika.exceptions.AMQPError, OSError, RuntimeError):
+        await message.ack()
 
 
 class History:
@@ -83,18 +90,21 @@ class History:
                 connection.close_callbacks.add(lambda *_, lost=lost: lost.set())
                 async with connection:
                     channel = await connection.channel()
+                    await channel.set_qos(prefetch_count=200)
                     for name, hear in (("reply.all", self._hear_reply), ("heard", self._hear_event)):
                         queue = await channel.get_queue(f"{self._namespace}.{name}", ensure=False)
-                        await queue.consume(hear, no_ack=True)
+                        await queue.consume(hear)
                     await lost.wait()
             except (aio_pika.exceptions.AMQPError, OSError, TimeoutError):
                 await asyncio.sleep(0.2)
 
     async def _hear_reply(self, message: AbstractIncomingMessage) -> None:
         self.answers[message.correlation_id or ""].add(message.body)
+        await _acknowledge(message)
 
     async def _hear_event(self, message: AbstractIncomingMessage) -> None:
         self.heard.append(message)
+        await _acknowledge(message)
 
     async def _is_answered(self) -> bool:
         return set(self.answers) >= set(self.asked)

@@ -45,6 +45,12 @@ async def run_device(device: Device, device_id: str, rng: random.Random) -> list
     return list(await asyncio.gather(*(one() for _ in range(COMMANDS_OF_EACH))))
 
 
+def carried_out_something(worker: WorkerProcess) -> bool:
+    """A worker consumes one by one until its first batch has gone all the way, and only then widely."""
+    lines = [json.loads(line) for line in worker.log_at_exit.splitlines()]
+    return any(line["event"] == "consumer.started" and line["prefetch"] > 1 for line in lines)
+
+
 async def test_100_devices_5000_commands_20_in_flight_each(
     broker: PrivateBroker, postgres: PrivatePostgres, namespace: str
 ) -> None:
@@ -53,8 +59,8 @@ async def test_100_devices_5000_commands_20_in_flight_each(
     rng = random.Random(20260112)
     names = [f"cam-{number}" for number in range(DEVICES)]
     async with (
-        WorkerProcess(settings),
-        WorkerProcess(settings),
+        WorkerProcess(settings) as one,
+        WorkerProcess(settings) as other,
         Subscriber(broker.url, namespace) as subscriber,
         Device(broker.url, namespace) as device,
     ):
@@ -68,6 +74,8 @@ async def test_100_devices_5000_commands_20_in_flight_each(
             lambda messages: len({message.message_id for message in messages}) >= sum(wanted.values())
         )
 
+    assert carried_out_something(one), "the test is about two"
+    assert carried_out_something(other), "the test is about two"
     assert sum(len(of_one) for of_one in replies) == DEVICES * COMMANDS_OF_EACH
     assert all(reply.get("code", "not_found") == "not_found" for of_one in replies for reply in of_one)
     history = first_appearances(heard)

@@ -43,12 +43,12 @@ def test_a_binding_key_is_what_was_asked_for(device: str | None, event: str | No
 
 @pytest.mark.parametrize("device", ["#", "*", "a.#", "", "cam-1\n"])
 def test_a_device_cannot_be_a_wildcard(device: str) -> None:
-    with pytest.raises(ValueError, match="not a device id"):
+    with pytest.raises(ValueError, match="not a device id, which is 1 to 128 of the characters"):
         StreamClient("amqp://localhost/").events(device=device)
 
 
 def test_a_type_must_be_one_of_ours() -> None:
-    with pytest.raises(ValueError, match="not a valid EventName"):
+    with pytest.raises(ValueError, match=r"there are stream\.created, stream\.stopped"):
         StreamClient("amqp://localhost/").events(type="stream.*")
 
 

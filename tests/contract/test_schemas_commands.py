@@ -1,4 +1,5 @@
 import re
+from string import ascii_letters, digits
 from uuid import UUID
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas import (
+    CODE_CHARS,
     CODE_WRITTEN_CHARS_MAX,
     COMMANDS,
     Command,
@@ -16,9 +18,10 @@ from schemas import (
     GetStream,
     StopStream,
     field_errors,
+    is_device_id,
 )
-from schemas.limits import CODE_WRITTEN_PATTERN
-from worker.domain.code import read_code
+from schemas.limits import CODE_PATTERN, CODE_WRITTEN_PATTERN
+from worker.domain.code import CODE_BITS, code_from_bits
 
 STREAM_ID = "0199b6e2-7d9c-7c3e-9f0a-5a2f0c6d1b34"
 SELECTING = [CommandName.STOP, CommandName.GET]
@@ -94,9 +97,32 @@ def test_a_wrong_selector_is_refused_by_its_pointer(name: str, member: str, wron
     assert [error.pointer for error in refusal(name, {member: wrong})] == [f"/{member}"]
 
 
-@pytest.mark.parametrize("wrong", [None, 7, True, [], "", "-cam", "cam 1", "cam/1", "cam-1\n", "ü", "x" * 129])
-def test_a_wrong_device_id_is_refused(wrong: object) -> None:
+@pytest.mark.parametrize("wrong", [None, 7, True, []])
+def test_a_device_id_is_text(wrong: object) -> None:
     assert [error.pointer for error in refusal("stream.create", {"device_id": wrong})] == ["/device_id"]
+
+
+@pytest.mark.parametrize("wrong", ["", "-cam", "cam 1", "cam/1", "cam-1\n", "ü", "x" * 129])
+@pytest.mark.parametrize("name", CommandName)
+def test_a_wrong_device_id_is_answered_with_what_one_looks_like(name: CommandName, wrong: str) -> None:
+    detail = (
+        "Input should be a device id: 1 to 128 of the characters A-Z a-z 0-9 . _ : -, the first a letter or digit"
+    )
+    assert refusal(name, {"device_id": wrong}) == (FieldError(pointer="/device_id", detail=detail),)
+
+
+@pytest.mark.parametrize("name", CommandName)
+@given(device_id=st.from_regex(r"[A-Za-z0-9._:-]{0,130}") | st.text(max_size=130))
+def test_the_published_limits_of_a_device_id_are_the_rule(name: CommandName, device_id: str) -> None:
+    published = COMMANDS[name].json_schema()["properties"]["device_id"]
+    allowed = re.search(published["pattern"][:-1] + r"\Z", device_id) is not None
+
+    assert published["maxLength"] == 128
+    assert is_device_id(device_id) == allowed
+    if allowed:
+        assert read(name, {"device_id": device_id}).device_id == device_id
+    else:
+        assert [error.pointer for error in refusal(name, {"device_id": device_id})] == ["/device_id"]
 
 
 @pytest.mark.parametrize("right", ["c", "7", "site.7:cam_1-a", "x" * 128, "..".join("ab")])
@@ -136,6 +162,15 @@ def test_a_refusal_never_quotes_what_was_sent(name: str, member: str, sent: str)
     assert sent not in str(raised.value)
 
 
+def meant(written: str) -> str | None:
+    """Read a code by the book (https://www.crockford.com/base32.html); None where it is not one."""
+    signs = [sign for sign in written if sign not in "- "]
+    if len(signs) != CODE_CHARS or any(sign not in ascii_letters + digits for sign in signs):
+        return None
+    code = "".join({"I": "1", "L": "1", "O": "0"}.get(sign.upper(), sign.upper()) for sign in signs)
+    return None if "U" in code else code
+
+
 written_codes = st.text("0189AZILOUilouaz- ", max_size=20) | st.text(max_size=20)
 
 
@@ -144,8 +179,8 @@ written_codes = st.text("0189AZILOUilouaz- ", max_size=20) | st.text(max_size=20
 @example("7K3M9QXU")
 @example("\N{LATIN SMALL LETTER LONG S}" * 8)
 @example("1234567\n8")
-def test_a_code_is_read_as_the_worker_reads_it(written: str) -> None:
-    expected = read_code(written)
+def test_a_code_is_read_in_any_case_with_hyphens_and_spaces_and_look_alikes(written: str) -> None:
+    expected = meant(written)
     if expected is None:
         assert [error.pointer for error in refusal("stream.get", {"code": written})] == ["/code"]
     else:
@@ -157,7 +192,30 @@ def test_the_published_pattern_of_a_code_is_the_rule(written: str) -> None:
     pattern = COMMANDS["stream.get"].json_schema()["properties"]["code"]["pattern"]
 
     assert pattern == CODE_WRITTEN_PATTERN
-    assert bool(re.search(pattern[:-1] + r"\Z", written)) == (read_code(written) is not None)
+    assert bool(re.search(pattern[:-1] + r"\Z", written)) == (meant(written) is not None)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("7k3m-9qxa", "7K3M9QXA"), (" 7K3M 9QXA ", "7K3M9QXA"), ("oOiIlL00", "00111100"), ("-7K3M9QXA", "7K3M9QXA")],
+)
+def test_a_code_is_forgiven_how_it_was_written(written: str, code: str) -> None:
+    assert read("stream.get", {"code": written}) == GetStream(code=code)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "7K3M9QX", "7K3M9QXAA", "7K3M9QXU", "7K3M9QX\u017f", "\u0131" * 8, "7K3M9QX!"]
+)
+def test_what_is_not_a_code_is_refused(written: str) -> None:
+    assert [error.pointer for error in refusal("stream.get", {"code": written})] == ["/code"]
+
+
+@given(st.integers(min_value=0, max_value=2**CODE_BITS - 1))
+def test_a_code_that_the_worker_spells_is_read_as_itself(bits: int) -> None:
+    code = code_from_bits(bits)
+
+    assert re.search(CODE_PATTERN, code)
+    assert read("stream.get", {"code": code}) == GetStream(code=code)
 
 
 def test_a_code_is_not_read_out_of_a_novel() -> None:

@@ -50,6 +50,20 @@ async def test_a_command_goes_all_the_way_through(session: Session, stranger: St
         await session.consumer.take(10)
 
 
+async def test_nothing_is_delivered_before_the_consumer_is_started(
+    broker: PrivateBroker, namespace: str, opening: Sessions
+) -> None:
+    async with Sessions.open(opening) as session, Stranger(broker.url, namespace) as stranger:
+        await stranger.send(GOOD)
+        await stranger.until_ready("commands", 1)
+        assert not session.consumer.is_consuming
+
+        await session.consumer.close()
+        await session.consumer.start()
+
+        assert not session.consumer.is_consuming, "closed, it stays closed"
+
+
 async def test_until_it_is_widened_one_delivery_at_a_time_is_in_hand(session: Session, stranger: Stranger) -> None:
     await stranger.send(*NUMBERED)
 

@@ -9,11 +9,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aio_pika
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from devtools.broker import PrivateBroker
-from tests.support.command_line import Ended, command, environment, stream_worker, stream_worker_meanwhile
+from schemas import DEVICE_ID_LOOKS
+from tests.support.command_line import (
+    Ended,
+    command,
+    environment,
+    stream_worker,
+    stream_worker_meanwhile,
+    stream_worker_program,
+)
 from tests.support.worker_process import WorkerProcess, settings_of
 
 SEES_WITHIN_S = 30.0
@@ -24,6 +34,7 @@ class System:
     """A broker with a worker on it, and the settings that lead there."""
 
     settings: dict[str, str]
+    http_port: int
 
     async def run(self, *arguments: str) -> Ended:
         return await stream_worker_meanwhile(*arguments, **self.settings)
@@ -33,8 +44,8 @@ class System:
 async def system(broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     folder: Path = tmp_path_factory.mktemp("database")
     settings = settings_of(broker.url, f"c{uuid.uuid4().hex[:8]}", f"sqlite:///{folder}/streams.db")
-    async with WorkerProcess(settings):
-        yield System(settings=settings)
+    async with WorkerProcess(settings) as worker:
+        yield System(settings=settings, http_port=worker.port)
 
 
 @pytest.fixture
@@ -69,7 +80,7 @@ async def watching(
 
 
 async def test_a_stream_is_created_found_and_stopped(system: System, device: str) -> None:
-    created = await system.run("send", "create", device)
+    created = await asyncio.to_thread(stream_worker_program, "send", "create", device, **system.settings)
     assert (created.code, created.err) == (0, "")
     outcome, of, code, status, stream_id = created.out.split()
     assert (outcome, of, status) == ("created", device, "active")
@@ -106,7 +117,7 @@ async def test_a_problem_is_printed_as_json_with_exit_code_1(system: System, dev
 async def test_a_problem_names_what_does_not_fit(system: System) -> None:
     ended = await system.run("send", "create", "no device")
     assert ended.code == 1
-    assert "/device_id: " in ended.err
+    assert f"/device_id: Input should be a device id: {DEVICE_ID_LOOKS}\n" in ended.err
 
 
 async def test_the_same_message_id_gets_the_same_reply(system: System, device: str) -> None:
@@ -124,6 +135,28 @@ async def test_a_command_that_nobody_answers_ends_in_time_with_exit_code_75(
     assert stream_worker("topology", "apply", **settings).code == 0
     ended = stream_worker("send", "create", device, "--timeout", "0.5", **settings)
     assert (ended.code, ended.out) == (75, "")
+    assert len(ended.err.splitlines()) == 1
+    assert "is a worker running?" in ended.err
+
+    async with asyncio.timeout(SEES_WITHIN_S), await aio_pika.connect(broker.url) as connection:
+        queue = await (await connection.channel()).get_queue(f"{namespace}.commands")
+        sent = await queue.get(no_ack=True)
+    assert sent is not None
+    assert ended.err.endswith(f"to repeat it safely: --message-id {sent.message_id}\n")
+
+
+def test_a_message_id_of_ones_own_is_told_as_a_shell_takes_it(broker: PrivateBroker, namespace: str) -> None:
+    settings = {"STREAMS_AMQP_URL": broker.url, "STREAMS_NAMESPACE": namespace}
+    assert stream_worker("topology", "apply", **settings).code == 0
+    ended = stream_worker("send", "get", "cam-1", "--timeout", "0.2", "--message-id", "my own", **settings)
+    assert ended.err.endswith("--message-id 'my own'\n")
+
+
+def test_a_virtual_host_that_is_not_there_is_told_in_one_line_and_exit_code_78(broker: PrivateBroker) -> None:
+    url = str(URL(broker.url).with_path("/nowhere"))
+    ended = stream_worker_program("send", "create", "cam-1", STREAMS_AMQP_URL=url)
+    assert (ended.code, ended.out) == (78, "")
+    assert "is there such a virtual host" in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
@@ -161,13 +194,10 @@ async def test_a_named_queue_keeps_events_for_the_next_watch(system: System, dev
         assert device in (await output.readline()).decode()
 
 
-async def test_health_of_a_real_worker(broker: PrivateBroker, tmp_path: Path) -> None:
-    settings = settings_of(broker.url, f"c{uuid.uuid4().hex[:8]}", f"sqlite:///{tmp_path}/streams.db")
-    async with WorkerProcess(settings) as worker:
-        ended = await stream_worker_meanwhile("health", STREAMS_HTTP_PORT=str(worker.port))
-    assert ended.code == 0
-    assert "  consuming: ok\n" in ended.out
-    assert "  database: ok\n" in ended.out
+def test_health_of_a_real_worker(system: System) -> None:
+    ended = stream_worker_program("health", STREAMS_HTTP_PORT=str(system.http_port))
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "ok\n  consuming: ok\n  database: ok\n  not_draining: ok\n"
 
 
 def test_topology_is_missing_until_it_is_applied(broker: PrivateBroker, namespace: str) -> None:
@@ -183,21 +213,12 @@ def test_topology_is_missing_until_it_is_applied(broker: PrivateBroker, namespac
     assert (after.code, after.out) == (0, "nothing is missing\n")
 
 
-def test_a_worker_that_may_only_check_says_what_is_missing(
-    broker: PrivateBroker, namespace: str, tmp_path: Path
-) -> None:
-    settings = settings_of(broker.url, namespace, f"sqlite:///{tmp_path}/streams.db")
-    ended = stream_worker("run", **settings, STREAMS_TOPOLOGY="check", STREAMS_HTTP_PORT="0")
-    assert ended.code == 78
-    assert f"{namespace}.commands" in ended.err
-    assert "stream-worker topology apply" in ended.err
-
-
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_worker_on_a_database_that_is_not_migrated_says_what_to_do(
     broker: PrivateBroker, namespace: str, database_url: str
 ) -> None:
     settings = settings_of(broker.url, namespace, database_url) | {"STREAMS_DATABASE_MIGRATE": "false"}
-    ended = stream_worker("run", **settings, STREAMS_HTTP_PORT="0")
+    ended = stream_worker_program("run", **settings, STREAMS_HTTP_PORT="0")
     assert ended.code == 78
     assert "stream-worker db upgrade" in ended.err
 
@@ -206,6 +227,8 @@ async def test_a_worker_whose_health_port_is_taken_says_so(system: System) -> No
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        ended = await stream_worker_meanwhile("run", **system.settings, STREAMS_HTTP_PORT=str(port))
+        ended = await asyncio.to_thread(
+            stream_worker_program, "run", **system.settings, STREAMS_HTTP_PORT=str(port)
+        )
     assert ended.code == 78
     assert f"Cannot listen on 127.0.0.1:{port}" in ended.err

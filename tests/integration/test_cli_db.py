@@ -1,11 +1,12 @@
 """`stream-worker db` on real databases of both kinds."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from devtools.postgres import PrivatePostgres
-from tests.support.command_line import Ended, stream_worker
+from tests.support.command_line import Ended, stream_worker, stream_worker_program
 
 
 def db(database_url: str, *arguments: str) -> Ended:
@@ -18,6 +19,11 @@ def test_an_empty_database_has_no_revision(database_url: str) -> None:
     assert ended.code == 1
     assert "is at nothing, not at" in ended.out
     assert ended.err == "Run `stream-worker db upgrade`.\n"
+
+
+def test_a_database_that_is_not_migrated_is_1_for_whoever_started_the_program(tmp_path: Path) -> None:
+    ended = stream_worker_program("db", "check", STREAMS_DATABASE_URL=f"sqlite:///{tmp_path}/streams.db")
+    assert (ended.code, ended.err) == (1, "Run `stream-worker db upgrade`.\n")
 
 
 def test_an_upgraded_database_is_as_it_should_be(database_url: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from devtools.ports import free_port
-from tests.support.command_line import stream_worker, stream_worker_meanwhile
+from schemas import DEVICE_ID_LOOKS, EventName
+from tests.support.command_line import Ended, stream_worker, stream_worker_meanwhile, stream_worker_program
 from worker.ops.health import HealthServer
 
 COMMANDS = ("run", "db", "topology", "health", "send", "watch")
@@ -14,12 +15,25 @@ HEAVY = ("aio_pika", "aiohttp", "alembic", "pydantic", "sqlalchemy", "structlog"
 SECRET = "hunter2"
 
 
-def test_help_lists_every_command_with_what_it_does() -> None:
-    ended = stream_worker("--help")
+def commands_of(group: tuple[str, ...]) -> dict[str, str]:
+    """Return what the help of a group lists: each command with what it does."""
+    ended = stream_worker(*group, "--help")
     assert (ended.code, ended.err) == (0, "")
     listed = ended.out.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in listed] == list(COMMANDS)
-    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+    return {name: does.strip() for name, _, does in (line.strip().partition(" ") for line in listed)}
+
+
+def test_help_lists_every_command() -> None:
+    assert tuple(commands_of(())) == COMMANDS
+
+
+@pytest.mark.parametrize("group", [(), ("db",), ("topology",), ("send",)], ids=" ".join)
+def test_no_list_of_commands_cuts_what_they_do(group: tuple[str, ...]) -> None:
+    listed = commands_of(group)
+    assert listed
+    for name, does in listed.items():
+        assert does.endswith("."), name
+        assert not does.endswith("..."), name
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -31,7 +45,7 @@ def test_every_command_explains_itself(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("send", "create", "--help")])
 def test_help_costs_no_heavy_import(arguments: tuple[str, ...]) -> None:
-    ended = stream_worker(*arguments, PYTHONPROFILEIMPORTTIME="1")
+    ended = stream_worker_program(*arguments, PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
     assert "click" in imported
     assert imported.isdisjoint(HEAVY)
@@ -60,12 +74,29 @@ def test_the_version_is_told() -> None:
         ("watch", "--type", "stream.paused"),
         ("watch", "--device", "no such thing"),
     ],
+    ids=" ".join,
 )
 def test_wrong_usage_is_explained(arguments: tuple[str, ...]) -> None:
     ended = stream_worker(*arguments)
     assert (ended.code, ended.out) == (2, "")
     assert "Usage: stream-worker" in ended.err
+
+
+def test_wrong_usage_is_2_for_whoever_started_the_program() -> None:
+    ended = stream_worker_program("send", "stop")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Usage: stream-worker send stop ")
     assert "Traceback" not in ended.err
+
+
+def test_a_type_that_is_none_is_answered_with_those_that_there_are() -> None:
+    said = stream_worker("watch", "--type", "stream.paused").err
+    assert all(name in said for name in EventName)
+
+
+def test_a_device_that_is_none_is_answered_with_what_a_device_id_looks_like() -> None:
+    said = " ".join(stream_worker("watch", "--device", "no such thing").err.split())
+    assert f"not a device id, which is {DEVICE_ID_LOOKS}" in said
 
 
 @pytest.mark.parametrize(
@@ -81,6 +112,7 @@ def test_wrong_usage_is_explained(arguments: tuple[str, ...]) -> None:
         ("send", "create", "cam-1"),
         ("watch",),
     ],
+    ids=" ".join,
 )
 def test_a_wrong_setting_is_told_in_one_line_and_exit_code_78(arguments: tuple[str, ...]) -> None:
     url = f"amqp://worker:{SECRET}@broker.example/?no_verify_ssl=1"
@@ -92,31 +124,39 @@ def test_a_wrong_setting_is_told_in_one_line_and_exit_code_78(arguments: tuple[s
 
 
 def test_a_misspelt_setting_is_told_with_what_was_meant() -> None:
-    ended = stream_worker("run", STREAMS_BATCHMAX="7")
+    ended = stream_worker_program("run", STREAMS_BATCHMAX="7")
     assert ended.code == 78
     assert ended.err == "stream-worker: STREAMS_BATCHMAX is not a setting; did you mean STREAMS_BATCH_MAX?\n"
 
 
+def assert_away(ended: Ended, place: str) -> None:
+    assert (ended.code, ended.out) == (69, "")
+    assert ended.err.startswith("stream-worker: ")
+    assert place in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert SECRET not in ended.err
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [("topology", "check"), ("topology", "apply"), ("send", "create", "cam-1", "--timeout", "0.5"), ("watch",)],
+    "arguments", [("topology", "check"), ("send", "create", "cam-1", "--timeout", "0.5"), ("watch",)], ids=" ".join
 )
 def test_a_broker_that_is_away_is_told_in_one_line_and_exit_code_69(arguments: tuple[str, ...]) -> None:
-    ended = stream_worker(*arguments, STREAMS_AMQP_URL=f"amqp://worker:{SECRET}@127.0.0.1:{free_port()}/")
-    assert (ended.code, ended.out) == (69, "")
-    assert ended.err.startswith("stream-worker: ")
-    assert len(ended.err.splitlines()) == 1
-    assert SECRET not in ended.err
+    place = f"127.0.0.1:{free_port()}"  # programs: here, a library's own log lines would not be seen
+    assert_away(stream_worker_program(*arguments, STREAMS_AMQP_URL=f"amqp://worker:{SECRET}@{place}/"), place)
 
 
-@pytest.mark.parametrize("arguments", [("db", "upgrade"), ("db", "current"), ("db", "check")])
-def test_a_database_that_is_away_is_told_in_one_line_and_exit_code_69(arguments: tuple[str, ...]) -> None:
-    url = f"postgresql://worker:{SECRET}@127.0.0.1:{free_port()}/streams"
-    ended = stream_worker(*arguments, STREAMS_DATABASE_URL=url)
-    assert (ended.code, ended.out) == (69, "")
-    assert ended.err.startswith("stream-worker: ")
-    assert len(ended.err.splitlines()) == 1
-    assert SECRET not in ended.err
+@pytest.mark.parametrize("what", ["check", "apply"])
+def test_a_topology_that_cannot_be_reached_is_told_with_the_setting_that_leads_there(what: str) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    ended = stream_worker("topology", what, STREAMS_AMQP_URL=f"amqp://worker:{SECRET}@{place}/")
+    assert_away(ended, f"the broker amqp://{place}/ of STREAMS_AMQP_URL cannot be used")
+
+
+@pytest.mark.parametrize("what", ["upgrade", "current", "check"])
+def test_a_database_that_is_away_is_told_in_one_line_and_exit_code_69(what: str) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    ended = stream_worker("db", what, STREAMS_DATABASE_URL=f"postgresql://worker:{SECRET}@{place}/streams")
+    assert_away(ended, place)
 
 
 async def _well() -> str | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import socket
 
 import aio_pika
 import pytest
@@ -22,23 +22,6 @@ from stream_client import (
 )
 from tests.support.cable import Cable
 from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, created, silent
-
-
-@pytest.fixture
-async def worker(broker: PrivateBroker, namespace: str) -> AsyncIterator[FakeWorker]:
-    async with FakeWorker.working(broker.url, namespace) as worker:
-        yield worker
-
-
-@pytest.fixture
-async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamClient]:
-    async with StreamClient(broker.url, namespace=worker.namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cable(broker: PrivateBroker) -> Cable:
-    return Cable(broker.url)
 
 
 async def test_each_reply_reaches_the_one_who_asked(worker: FakeWorker, client: StreamClient) -> None:
@@ -95,7 +78,7 @@ async def test_a_silent_worker_is_asked_again_with_the_same_message_id(
     async with StreamClient(
         broker.url, namespace=worker.namespace, timeout_s=1.5, attempt_s=0.3, attempts_max=3
     ) as client:
-        with pytest.raises(StreamTimeout):
+        with pytest.raises(StreamTimeout, match="is a worker running"):
             await client.request("stream.create", {"device_id": "cam-1"}, message_id="the-one")
 
     commands = [worker.received.get_nowait() for _ in range(worker.received.qsize())]
@@ -196,6 +179,15 @@ async def test_a_missing_exchange_says_what_to_do(broker: PrivateBroker) -> None
             await client.events().__aenter__()
 
 
+async def test_a_virtual_host_that_is_not_there_is_told_at_once(broker: PrivateBroker) -> None:
+    url = str(URL(broker.url).with_path("/nowhere"))
+    async with StreamClient(url) as client:
+        with pytest.raises(StreamMisconfigured, match=r"127\.0\.0\.1:\d+: .*is there such a virtual host"):
+            await client.create("cam-1")
+        with pytest.raises(StreamMisconfigured, match="is there such a virtual host"):
+            await client.events().__aenter__()
+
+
 async def test_an_exchange_without_a_queue_says_what_to_do(worker: FakeWorker, client: StreamClient) -> None:
     queue = await worker.channel.get_queue(f"{worker.namespace}.commands")
     await queue.unbind(f"{worker.namespace}.commands", "#")
@@ -221,6 +213,20 @@ async def test_a_broker_that_is_away_makes_it_unavailable() -> None:
             await client.create("cam-1")
 
     assert "s3cret" not in str(raised.value)
+
+
+async def test_when_time_runs_out_it_is_told_what_was_wrong_and_where() -> None:
+    async with StreamClient("amqp://127.0.0.1:1/", timeout_s=0.5, attempts_max=1000) as client:
+        with pytest.raises(StreamUnavailable, match=r"127\.0\.0\.1:1 cannot be reached: .*Connect call failed"):
+            await client.create("cam-1")
+
+
+async def test_a_broker_that_says_nothing_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        async with StreamClient(f"amqp://127.0.0.1:{port}/", timeout_s=0.3) as client:
+            with pytest.raises(StreamUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached: no answer"):
+                await client.create("cam-1")
 
 
 async def test_a_wrong_password_is_told_at_once(broker: PrivateBroker, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,28 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from pamqp.common import FieldTable
 
-from devtools.broker import PrivateBroker
 from schemas import Event
 from stream_client import EventSubscription, StreamClient
 from tests.support.cable import Cable
 from tests.support.fake_worker import WITHIN_S, FakeWorker, an_event
-
-
-@pytest.fixture
-async def worker(broker: PrivateBroker, namespace: str) -> AsyncIterator[FakeWorker]:
-    async with FakeWorker.working(broker.url, namespace) as worker:
-        yield worker
-
-
-@pytest.fixture
-async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamClient]:
-    async with StreamClient(broker.url, namespace=worker.namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cable(broker: PrivateBroker) -> Cable:
-    return Cable(broker.url)
 
 
 async def first_of(events: EventSubscription) -> AsyncIterator[Event]:

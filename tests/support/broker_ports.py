@@ -69,6 +69,7 @@ class FakeEnds(Ends):
     @asynccontextmanager
     async def epoch(self) -> AsyncIterator[Epoch]:
         session = self.broker.open()
+        await session.start()
         self.sessions.append(session)
         try:
             yield Epoch(inbox=session, publisher=session, settlement=session)

@@ -1,7 +1,7 @@
 """The broker's side of a worker on a real broker, and a stranger who looks at it from outside."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
+from typing_extensions import override
 
 from tests.support.wire import eventually
 from worker.amqp import guard
@@ -28,10 +29,21 @@ def options(url: str, **changed: Any) -> BrokerOptions:
     return BrokerOptions(**{"url": url, "worker_name": "tested"} | changed)
 
 
+class StartedSessions(Sessions):
+    """Sessions whose consumer is started at once. The pipeline does so when its first sweep is said."""
+
+    @override
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Session]:
+        async with super().open() as session:
+            await session.consumer.start()
+            yield session
+
+
 def sessions(url: str, namespace: str, *, declares: bool = True, **changed: Any) -> Sessions:
     """What opens epochs under a namespace; `changed` are options."""
     guard.install()
-    return Sessions(
+    return StartedSessions(
         options=options(url, **changed),
         topology=topology(namespace),
         declares=declares,

@@ -102,7 +102,7 @@ class FakeBroker:
         self.deliver()
 
     def open(self) -> "FakeSession":
-        """Begin to consume as a worker does in an epoch: narrowly."""
+        """Connect as a worker does for an epoch; nothing is delivered before it starts, and then narrowly."""
         session = FakeSession(self)
         self._sessions.append(session)
         self.deliver()
@@ -127,6 +127,11 @@ class FakeBroker:
         async with asyncio.timeout(within_s):
             while not holds():
                 await self._news.wait()
+
+    @property
+    def in_hand(self) -> list[Incoming]:
+        """What was delivered and is not settled."""
+        return [message for session in self._sessions for message in session.unsettled.values()]
 
     @property
     def is_settled(self) -> bool:
@@ -167,13 +172,15 @@ class FakeSession(Inbox, Publisher, Settlement):
         self._arrived: deque[Incoming] = deque()
         self._tags = 0
         self._prefetch = NARROW
+        self._started = False
         self._closed = False
         self._over: EpochOver | None = None
         self._is_publishing = False
 
     @property
     def has_room(self) -> bool:
-        return not self._closed and self._over is None and len(self.unsettled) < self._prefetch
+        is_taking = self._started and not self._closed and self._over is None
+        return is_taking and len(self.unsettled) < self._prefetch
 
     def receive(self, message: Incoming) -> None:
         self._tags += 1
@@ -193,6 +200,12 @@ class FakeSession(Inbox, Publisher, Settlement):
     def _check(self) -> None:
         if self._over is not None:
             raise self._over
+
+    @override
+    async def start(self) -> None:
+        self._check()
+        self._started = True
+        self._broker.deliver()
 
     @override
     async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:

@@ -7,8 +7,10 @@ from tests.tidy.tree import PACKAGES, Tree
 
 MODULE_LINES_MAX = 200
 BODY_LINES_MAX = 40
+TEST_LINES_MAX = 500
 
 MODULE_LINES_ALLOWED: Mapping[str, int] = {}
+TEST_LINES_ALLOWED: Mapping[str, int] = {}
 BODY_LINES_ALLOWED: Mapping[str, int] = {}
 
 
@@ -16,6 +18,12 @@ def modules_are_small(tree: Tree, allowed: Mapping[str, int] = MODULE_LINES_ALLO
     """A module is 200 lines at most."""
     sizes = {path: tree.texts[path].count("\n") for path, _ in tree.python(*PACKAGES)}
     return _ratchet(sizes, MODULE_LINES_MAX, allowed)
+
+
+def suites_are_no_novels(tree: Tree, allowed: Mapping[str, int] = TEST_LINES_ALLOWED) -> Iterator[str]:
+    """A file of tests, or of what they need, is 500 lines at most: they list cases, which takes room."""
+    sizes = {path: tree.texts[path].count("\n") for path, _ in tree.python("tests")}
+    return _ratchet(sizes, TEST_LINES_MAX, allowed)
 
 
 def bodies_are_short(tree: Tree, allowed: Mapping[str, int] = BODY_LINES_ALLOWED) -> Iterator[str]:

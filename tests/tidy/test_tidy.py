@@ -6,7 +6,7 @@ from types import FunctionType
 
 import pytest
 
-from tests.tidy import addresses, documents, names, reach, sizes
+from tests.tidy import addresses, documents, names, reach, runbook, sizes
 from tests.tidy.tree import Tree, git
 
 Rule = Callable[[Tree], Iterator[str]]
@@ -18,6 +18,10 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
     sizes.modules_are_small: (
         {"worker/long.py": "\n" * 201},
         {"worker/long.py": "\n" * 200, "tests/long.py": "\n" * 900},
+    ),
+    sizes.suites_are_no_novels: (
+        {"tests/unit/test_long.py": "\n" * 501},
+        {"tests/unit/test_long.py": "\n" * 500, "docs/long.md": "\n" * 900},
     ),
     sizes.bodies_are_short: (
         {"worker/long.py": f"class Long:\n{LONG_BODY.replace('def', ' async def')}"},
@@ -85,6 +89,23 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
         {"README.md": "Set `STREAMS_AQMP_URL`.\n"},
         {"README.md": "Set `STREAMS_AMQP_URL`, or another `STREAMS_…`.\n", "notes.txt": "STREAMS_NOTHING\n"},
     ),
+    runbook.complaints_are_explained: (
+        {
+            "worker/runtime.py": "log.error('epoch.over')\nlog.warning('stop.at_once')\n",
+            "docs/runbook.md": "| `epoch.over` | warning | …\n| `stop.at_once` | warning | …\n",
+        },
+        {
+            "worker/runtime.py": "log.exception('epoch.over')\nlog.info('stop.draining')\nlog.warning(name)\n",
+            "docs/runbook.md": "| `epoch.over` | error | …\n",
+        },
+    ),
+    runbook.explanations_explain_something: (
+        {"worker/runtime.py": "log.warning('epoch.ended')\n", "docs/runbook.md": "| `epoch.over` | warning | …\n"},
+        {
+            "worker/runtime.py": "log.warning('epoch.over', extra={})\n",
+            "docs/runbook.md": "| `epoch.over` | warning | …\n| `consuming` not ok | warning | …\n",
+        },
+    ),
     documents.decisions_are_listed: (
         {"docs/adr/README.md": "", "docs/adr/0001-decide.md": ""},
         {"docs/adr/README.md": "[1](0001-decide.md)", "docs/adr/0001-decide.md": ""},
@@ -130,7 +151,7 @@ def test_what_comes_close_is_let_be(rule: Rule, planted: Callable[[Mapping[str, 
 def test_every_rule_is_tried_on_an_offence() -> None:
     written = {
         thing
-        for module in (sizes, names, addresses, reach, documents)
+        for module in (sizes, names, addresses, reach, documents, runbook)
         for name, thing in vars(module).items()
         if isinstance(thing, FunctionType) and not name.startswith("_") and thing.__module__ == module.__name__
     }

@@ -164,6 +164,7 @@ async def test_the_first_batch_widens_the_inbox(store: FailingStore) -> None:
     worker.broker.send(first, *others)
 
     async with running(worker) as epoch:
+        await epoch.until(lambda: bool(epoch.session.unsettled))
         assert len(epoch.session.unsettled) == 1
         await epoch.until(lambda: worker.broker.is_settled)
         await epoch.stop()
@@ -171,6 +172,53 @@ async def test_the_first_batch_widens_the_inbox(store: FailingStore) -> None:
     journal = worker.broker.journal
     assert journal.count(Widened()) == 1
     assert journal.index(Widened()) == journal.index(Acknowledged(message=first)) + 1
+
+
+async def test_nothing_is_taken_before_the_database_has_answered(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    worker.broker.send(received(create()))
+    tries: list[int] = []
+
+    async def still_away() -> None:
+        tries.append(len(worker.broker.in_hand))
+        if len(tries) < 3:
+            raise StoreUnavailable("away")
+
+    store.meanwhile = still_away
+
+    await worker.work_off()
+
+    assert tries[:3] == [0, 0, 0]
+    assert len(tries) > 3
+
+
+async def test_nothing_is_taken_before_what_was_left_unpublished_is_said(store: FailingStore) -> None:
+    await WorkerInMemory(store=store).batches().carry_out([received(create())])
+    worker = WorkerInMemory(store=store)
+    worker.broker.send(received(create("cam-2")))
+    let_go = held(worker)
+
+    async with running(worker) as epoch:
+        await epoch.until(lambda: bool(worker.broker.published(StoredEvent)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert worker.broker.in_hand == []
+
+        let_go.set()
+        await epoch.until(lambda: worker.broker.is_settled)
+        await epoch.stop()
+
+
+async def test_stopped_before_it_took_anything_it_just_ends(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    worker.broker.send(received(create()))
+    session = worker.broker.open()
+    stopping = asyncio.Event()
+    stopping.set()
+
+    await worker.pipeline(session).run(stopping)
+
+    assert worker.broker.journal == []
 
 
 async def test_a_sweep_alone_does_not_widen_the_inbox(store: FailingStore) -> None:

@@ -49,10 +49,13 @@ class Consumer(Inbox):
         """Whether the broker has a consumer of ours on the queue."""
         return self._tag is not None
 
+    @override
     async def start(self) -> None:
-        """Begin to consume, one delivery at a time. Raises EpochOver."""
-        self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
-        await self._consume(NARROW)
+        async with self._changing:
+            if self._closing:
+                return
+            self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+            await self._consume(NARROW)
 
     async def _consume(self, prefetch: int) -> None:
         async with deadline("consuming", self._timeout_s):

@@ -54,7 +54,7 @@ class Sessions:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Session]:
-        """Connect, look at the topology, send the canary, and begin to consume, narrowly.
+        """Connect, look at the topology, and send the canary; the consumer is there, and not started.
 
         Raises EpochOver; TopologyWrong where an object is missing or different.
         """
@@ -75,7 +75,6 @@ class Sessions:
             )
             consuming.when_lost(consumer.fail)
             publishing.when_lost(consumer.fail)
-            await consumer.start()
             yield Session(
                 consumer=consumer,
                 publisher=BrokerPublisher(channel, direct, self._wire),

@@ -32,7 +32,7 @@ class Epochs:
         self.checks: dict[str, Callable[[], Awaitable[str | None]]] = {
             "consuming": self._check_consuming,
             "database": self._check_database,
-            "draining": self._check_draining,
+            "not_draining": self._check_not_draining,
         }
 
     async def run(self, established: Established) -> None:
@@ -60,7 +60,7 @@ class Epochs:
             return str(away)
         return None
 
-    async def _check_draining(self) -> str | None:
+    async def _check_not_draining(self) -> str | None:
         return "stopping: nothing more is taken" if self.stopping.is_set() else None
 
 

@@ -43,7 +43,10 @@ def current(*, as_json: bool) -> None:
 @db.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, as_json: bool) -> int:
-    """Exit with 0 if the database has the revision that this program needs, else with 1."""
+    """Look whether it is migrated.
+
+    Exits with 0 if the database has the revision that this program needs, else with 1.
+    """
     from migrations import runner
 
     settings = read_settings()

@@ -26,7 +26,7 @@ class How:
 
     as_json: bool
     timeout_s: float
-    message_id: str | None
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,21 @@ class Answer:
     refused: bool
 
 
+def _new_message_id() -> str:
+    """Choose it here and not in the client: where no reply comes, it is what a person needs."""
+    from uuid import uuid4
+
+    return uuid4().hex
+
+
 def _options(function: Function) -> Function:
     for option in (
-        click.option("--message-id", metavar="ID", help="Repeat a command safely: the same id, the same answer."),
+        click.option(
+            "--message-id",
+            metavar="ID",
+            default=_new_message_id,
+            help="Repeat a command safely: the same id, the same answer.",
+        ),
         click.option(
             "--timeout",
             "timeout_s",
@@ -128,13 +140,21 @@ def _ask(command: str, body: dict[str, str], how: How) -> Answer:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except StreamTimeout as error:
-        raise Failure(EXIT_NO_ANSWER_YET, str(error)) from error
+        raise Failure(EXIT_NO_ANSWER_YET, f"{error}; to repeat it safely: {_repeating(how.message_id)}") from error
     except StreamMisconfigured as error:
         raise Failure(EXIT_CONFIG, str(error)) from error
     except StreamUnavailable as error:
         raise Failure(EXIT_AWAY, str(error)) from error
     except StreamUnreadable as error:
         raise Failure(EXIT_UNREADABLE, str(error)) from error
+
+
+def _repeating(message_id: str) -> str:
+    from shlex import quote
+
+    from worker.ops.cleaning import one_line
+
+    return f"--message-id {one_line(quote(message_id))}"
 
 
 async def _request(url: str, namespace: str, command: str, body: dict[str, str], how: How) -> Answer:

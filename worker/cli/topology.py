@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from worker.cli.failure import EXIT_AWAY, EXIT_CONFIG, EXIT_NOT_WELL, Failure, read_settings
 from worker.cli.quiet import silence_libraries
+
+if TYPE_CHECKING:
+    from worker.config import Settings
 
 T = TypeVar("T")
 
@@ -24,7 +27,7 @@ def check(*, as_json: bool) -> int:
     settings = read_settings()
     from worker import bootstrap
 
-    missing = _run(bootstrap.check_topology(settings))
+    missing = _run(settings, bootstrap.check_topology(settings))
     if as_json:
         click.echo(json.dumps({"ok": not missing, "missing": missing}))
     elif missing:
@@ -41,11 +44,11 @@ def apply() -> None:
     settings = read_settings()
     from worker import bootstrap
 
-    _run(bootstrap.apply_topology(settings))
+    _run(settings, bootstrap.apply_topology(settings))
     click.echo(f"the exchanges and queues of {settings.namespace} are there")
 
 
-def _run(errand: Coroutine[Any, Any, T]) -> T:
+def _run(settings: "Settings", errand: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
     from worker.amqp.topology import TopologyWrong
@@ -55,6 +58,7 @@ def _run(errand: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(errand)
     except BrokerUnavailable as away:
-        raise Failure(EXIT_AWAY, str(away)) from away
+        where = f"the broker {settings.amqp_shown} of STREAMS_AMQP_URL cannot be used"
+        raise Failure(EXIT_AWAY, f"{where}: {away}") from away
     except TopologyWrong as wrong:
         raise Failure(EXIT_CONFIG, str(wrong)) from wrong

@@ -1,25 +1,19 @@
 """`watch`: act as a subscriber."""
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.failure import EXIT_AWAY, EXIT_CONFIG, Failure, read_settings
+from worker.domain.events import EventType
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What to watch, and how to show it."""
-
-    device: str | None
-    type: str | None
-    queue: str | None
-    as_json: bool
+if TYPE_CHECKING:
+    from stream_client import EventSubscription
 
 
 @click.command()
 @click.option("--device", metavar="DEVICE", help="Only this device's events.")
-@click.option("--type", metavar="TYPE", help="Only events of this type, such as stream.created.")
+@click.option("--type", type=click.Choice([str(one) for one in EventType]), help="Only events of this type.")
 @click.option("--queue", metavar="NAME", help="A durable queue, which keeps events for the next time; it stays.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON (CloudEvents).")
 def watch(*, device: str | None, type: str | None, queue: str | None, as_json: bool) -> int:  # noqa: A002 - the option's name
@@ -27,17 +21,19 @@ def watch(*, device: str | None, type: str | None, queue: str | None, as_json: b
     settings = read_settings()
     import asyncio
 
-    from stream_client import StreamMisconfigured, StreamUnavailable
+    from stream_client import StreamClient, StreamMisconfigured, StreamUnavailable
     from worker.ops.logs import configure_logs
 
-    configure_logs("INFO", "console")  # a connection that is lost and found again is news to whoever watches
-    wish = Wish(device=device, type=type, queue=queue, as_json=as_json)
+    client = StreamClient(settings.amqp_url.get_secret_value(), namespace=settings.namespace)
     try:
-        asyncio.run(_watch(settings.amqp_url.get_secret_value(), settings.namespace, wish))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return 0  # the one way to end it
+        subscription = client.events(device=device, type=type, queue=queue)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    configure_logs("INFO", "console")  # a connection that is lost and found again is news to whoever watches
+    try:
+        asyncio.run(_watch(subscription, of=device or "every device", as_json=as_json))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0  # the one way to end it
     except StreamMisconfigured as error:
         raise Failure(EXIT_CONFIG, str(error)) from error
     except StreamUnavailable as error:
@@ -45,18 +41,15 @@ def watch(*, device: str | None, type: str | None, queue: str | None, as_json: b
     return 0
 
 
-async def _watch(url: str, namespace: str, wish: Wish) -> None:
-    from stream_client import StreamClient
-
+async def _watch(subscription: "EventSubscription", *, of: str, as_json: bool) -> None:
     _end_on_sigterm()
-    client = StreamClient(url, namespace=namespace)
-    async with client.events(device=wish.device, type=wish.type, queue=wish.queue) as events:
-        click.echo(f"watching events of {wish.device or 'every device'} (Ctrl-C ends)", err=True)
+    async with subscription as events:
+        click.echo(f"watching events of {of} (Ctrl-C ends)", err=True)
         async for event in events:
             stream = event.stream
             when = f"{event.time:%Y-%m-%dT%H:%M:%S.%fZ}"
             line = f"{when}  {event.type}  {stream.device_id}  {stream.code}  #{event.sequence}"
-            click.echo(event.model_dump_json() if wish.as_json else line)
+            click.echo(event.model_dump_json() if as_json else line)
 
 
 def _end_on_sigterm() -> None:

@@ -9,20 +9,7 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_CHARS: Final = 8
 CODE_BITS: Final = 5 * CODE_CHARS
 
-_FORGIVEN: Final = str.maketrans("ILO", "110", "- ")
-
 
 def code_from_bits(bits: int) -> str:
     """Spell the lowest 40 bits of a number as a code; give it 40 bits of a cryptographic source."""
     return "".join(ALPHABET[(bits >> shift) & 31] for shift in range(CODE_BITS - 5, -1, -5))
-
-
-def read_code(written: str) -> str | None:
-    """Return the code that somebody wrote down, or None where it is not one.
-
-    Forgiving as Crockford has it: any case, hyphens and spaces anywhere, I and L for 1, O for 0.
-    """
-    if not written.isascii():
-        return None  # upper() would turn a few letters of other alphabets into ours
-    code = written.upper().translate(_FORGIVEN)
-    return code if len(code) == CODE_CHARS and set(code) <= set(ALPHABET) else None

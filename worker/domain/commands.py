@@ -20,7 +20,7 @@ class ById:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCode:
-    """The stream with this code, which has been read (`read_code`) already."""
+    """The stream with this code, spelt as we spell codes: whoever reads commands has forgiven the rest."""
 
     code: str
 

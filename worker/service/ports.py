@@ -115,6 +115,12 @@ class Store(Protocol):
 class Inbox(Protocol):
     """The deliveries of one epoch."""
 
+    async def start(self) -> None:
+        """Begin to take from the broker, one delivery at a time; nothing arrives before. Call it once.
+
+        Does nothing once the inbox is closed. Raises EpochOver.
+        """
+
     async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:
         """Wait for a delivery, then return what is there in delivery order, `limit` at most; wait for no more.
 

@@ -77,10 +77,18 @@ class Pipeline:
 
     async def _decide(self) -> None:
         try:
+            await self._begin()
             while True:
                 await self._decide_next()
         except InboxClosed:
             await self._decided.put(None)
+
+    async def _begin(self) -> None:
+        """Take nothing before the database has answered and what was left unpublished has been said: an epoch that
+        does not come so far must not cost any message a delivery count.
+        """
+        await self._speaker.say(await self._relay.sweep())  # the other task has nothing to say yet
+        await self._inbox.start()
 
     async def _decide_next(self) -> None:
         if self._relay.due:

@@ -1,0 +1,27 @@
+"""What the tests of the client share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from devtools.broker import PrivateBroker
+from stream_client import StreamClient
+from tests.support.cable import Cable
+from tests.support.fake_worker import FakeWorker
+
+
+@pytest.fixture
+async def worker(broker: PrivateBroker, namespace: str) -> AsyncIterator[FakeWorker]:
+    async with FakeWorker.working(broker.url, namespace) as worker:
+        yield worker
+
+
+@pytest.fixture
+async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamClient]:
+    async with StreamClient(broker.url, namespace=worker.namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def cable(broker: PrivateBroker) -> Cable:
+    return Cable(broker.url)
