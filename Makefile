@@ -35,7 +35,7 @@ check: $(READY) ## format, lint, types, import contracts, deployment files, quic
 .PHONY: test
 test: setup check ## all of that and the whole suite against real servers, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'

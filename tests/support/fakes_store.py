@@ -87,8 +87,8 @@ class FakeTransaction:
             if id_ in tables.published:
                 tables.published[id_] = tables.published[id_] or changes.at
 
-    async def unpublished(self, *, before: datetime, limit: int) -> Sequence[StoredEvent]:
-        outbox = self.tables.unpublished
+    async def unpublished(self, *, before: datetime, limit: int, after: str = "") -> Sequence[StoredEvent]:
+        outbox = [event for event in self.tables.unpublished if event.device_id > after]
         late = {event.device_id for event in outbox if event.at < before}
         return [event for event in outbox if event.device_id in late][:limit]
 

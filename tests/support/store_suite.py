@@ -179,6 +179,18 @@ class StoreSuite:
 
         assert await store.transact(look) == [[late, fresh], [late], [], [other, late, fresh]]
 
+    async def test_the_relay_can_go_on_behind_a_device(self, store: Store) -> None:
+        events = [an_event(device_id, 1) for device_id in ("B", "a", "a-1", "b")]
+        await save(store, Changes(at=AT, events=events))
+
+        async def look(transaction: Transaction) -> list[list[str]]:
+            seen = [
+                await transaction.unpublished(before=LATER, limit=9, after=after) for after in ("", "B", "a", "b")
+            ]
+            return [[event.device_id for event in page] for page in seen]
+
+        assert await store.transact(look) == [["B", "a", "a-1", "b"], ["a", "a-1", "b"], ["a-1", "b"], []]
+
     async def test_the_work_sees_what_it_saved(self, store: Store) -> None:
         stream = a_stream()
 

@@ -7,7 +7,7 @@ from tests.tidy.tree import PACKAGES, Tree
 
 MODULE_LINES_MAX = 200
 BODY_LINES_MAX = 40
-TEST_LINES_MAX = 500
+TEST_LINES_MAX = 600
 
 MODULE_LINES_ALLOWED: Mapping[str, int] = {}
 TEST_LINES_ALLOWED: Mapping[str, int] = {}
@@ -21,7 +21,7 @@ def modules_are_small(tree: Tree, allowed: Mapping[str, int] = MODULE_LINES_ALLO
 
 
 def suites_are_no_novels(tree: Tree, allowed: Mapping[str, int] = TEST_LINES_ALLOWED) -> Iterator[str]:
-    """A file of tests, or of what they need, is 500 lines at most: they list cases, which takes room."""
+    """A file of tests, or of what they need, is 600 lines at most: they list cases, which takes room."""
     sizes = {path: tree.texts[path].count("\n") for path, _ in tree.python("tests")}
     return _ratchet(sizes, TEST_LINES_MAX, allowed)
 

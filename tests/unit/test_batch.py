@@ -353,7 +353,7 @@ async def test_a_sweep_marks_before_it_looks(store: FailingStore) -> None:
 
     swept = await batches.sweep(before=AGES_LATER, limit=1)
 
-    assert swept.is_cut
+    assert swept.cut_at == "cam-2"
     assert worker.outstanding.confirmed == []
     assert await outbox(store) == [said.events[1]]
 
@@ -362,8 +362,8 @@ async def test_a_sweep_says_whether_there_may_be_more(store: FailingStore) -> No
     await WorkerInMemory(store=store).batches().carry_out([received(create("cam-1")), received(create("cam-2"))])
     batches = WorkerInMemory(store=store).batches()
 
-    assert (await batches.sweep(before=AGES_LATER, limit=2)).is_cut
-    assert not (await batches.sweep(before=AGES_LATER, limit=3)).is_cut
+    assert (await batches.sweep(before=AGES_LATER, limit=2)).cut_at == "cam-2"
+    assert (await batches.sweep(before=AGES_LATER, limit=3)).cut_at == ""
 
 
 async def test_a_devices_tail_that_a_sweep_cut_off_is_claimed_by_its_next_command(store: FailingStore) -> None:

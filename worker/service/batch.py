@@ -50,10 +50,10 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep found to say. `is_cut`: its limit was reached, so there may be more behind."""
+    """What a sweep found to say. `cut_at`: where its limit was reached, the last device; more may be behind it."""
 
     said: Said
-    is_cut: bool
+    cut_at: str
 
 
 class Batches:
@@ -95,19 +95,20 @@ class Batches:
         await transaction.save(decided.changes)
         return decided
 
-    async def sweep(self, *, before: datetime, limit: int) -> Swept:
+    async def sweep(self, *, before: datetime, limit: int, after: str = "") -> Swept:
         """Mark what is published, then claim the events that nobody has published, `limit` at most, of the
-        devices that have one from before that time.
+        devices behind `after` that have one from before that time.
         """
 
         async def mark_and_look(transaction: Transaction) -> tuple[Sequence[UUID], Sequence[StoredEvent]]:
             published = await self._mark(transaction)
-            return published, await transaction.unpublished(before=before, limit=limit)
+            return published, await transaction.unpublished(before=before, limit=limit, after=after)
 
         published, unpublished = await self._persist(mark_and_look)
         events = self._outstanding.claim(unpublished)
         self._outstanding.marked(published)
-        return Swept(said=Said(events=events), is_cut=len(unpublished) >= limit)
+        cut_at = unpublished[-1].device_id if len(unpublished) >= limit else ""
+        return Swept(said=Said(events=events), cut_at=cut_at)
 
     async def mark(self) -> None:
         """Mark what is published, if anything is that is not marked: for when no batch comes to do it."""

@@ -95,9 +95,9 @@ class Transaction(Protocol):
     async def save(self, changes: Changes) -> None:
         """Write each kind of change in one bulk statement."""
 
-    async def unpublished(self, *, before: datetime, limit: int) -> Sequence[StoredEvent]:
-        """Return events never confirmed of the devices that have one from before that time, by device and
-        sequence, each device's from its lowest.
+    async def unpublished(self, *, before: datetime, limit: int, after: str = "") -> Sequence[StoredEvent]:
+        """Return events never confirmed of the devices that have one from before that time and whose id is
+        greater than `after`, by device (in the order of code points) and sequence, each device's from its lowest.
         """
 
 

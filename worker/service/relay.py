@@ -1,11 +1,10 @@
 """Publishes events that no redelivery will bring: the command was purged, or the broker refused the event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
-from worker.service.batch import Batches
+from worker.service.batch import Batches, Swept
 from worker.service.messages import Said
 
 
@@ -34,7 +33,8 @@ class Relay:
         self._began: datetime | None = None
         self._pause: tuple[datetime, datetime] | None = None
         self._has_caught_up = False
-        self._claimed: Sequence[UUID] | None = None
+        self._round = _Round()
+        self._last_round = _Round()
 
     @property
     def due(self) -> bool:
@@ -45,20 +45,44 @@ class Relay:
         return not began <= self._clock() < ends
 
     async def sweep(self) -> Said:
-        """Return what has to be published; the same pipeline says it, so a device's order holds."""
+        """Return what has to be published; the same pipeline says it, so a device's order holds.
+
+        Sweeps go round over the devices: one whose events the broker keeps refusing, however many they are, must
+        not keep those behind it from their turn.
+        """
         now = self._clock()
         self._began = self._began or now
         before = now - timedelta(seconds=self._policy.grace_s) if self._has_caught_up else self._began
-        swept = await self._batches.sweep(before=before, limit=self._policy.limit)
-        # What a sweep took is marked by a later one, which then sees further: there is no pause until the end is
-        # in sight.
-        if not swept.is_cut or self._is_stuck(swept.said):
-            self._has_caught_up = True
-            self._pause = now, now + timedelta(seconds=self._policy.interval_s)
+        swept = await self._batches.sweep(before=before, limit=self._policy.limit, after=self._round.after)
+        self._round = self._round.went_on(swept)
+        if not swept.cut_at:
+            self._end_round(now)
         return swept.said
 
-    def _is_stuck(self, said: Said) -> bool:
-        """Whether a sweep got what the last one got: the broker refused all of it, and needs time."""
-        last, now = self._claimed, [event.id for event in said.events]
-        self._claimed = now or last  # nothing, where the last ones are still in hand
-        return now == last
+    def _end_round(self, now: datetime) -> None:
+        """Pause, unless there may be more behind what this round took, and it took something else than the last:
+        what it took again, the broker refuses, and needs time.
+        """
+        if not self._round.was_cut or self._round.claims == self._last_round.claims:
+            self._has_caught_up = True
+            self._pause = now, now + timedelta(seconds=self._policy.interval_s)
+        if self._round.claims:  # else all of it is still in hand, and its end not known yet
+            self._last_round = self._round
+        self._round = _Round()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """How far a round has come. `claims` stands for all that it claimed: the same again is the same number."""
+
+    after: str = ""
+    was_cut: bool = False
+    claims: int = 0
+
+    def went_on(self, swept: Swept) -> "_Round":
+        ids = tuple(event.id for event in swept.said.events)
+        return _Round(
+            after=swept.cut_at,
+            was_cut=self.was_cut or bool(swept.cut_at),
+            claims=hash((self.claims, ids)) if ids else self.claims,
+        )

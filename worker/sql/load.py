@@ -90,10 +90,14 @@ async def _unpublished(connection: AsyncConnection, device_ids: Sequence[str]) -
     return [event_from(row) for row in rows]
 
 
-async def left_behind(connection: AsyncConnection, *, before: datetime, limit: int) -> list[StoredEvent]:
-    """Return the outbox of the devices that have an event in it from before that time, `limit` events at most."""
+async def left_behind(
+    connection: AsyncConnection, *, before: datetime, limit: int, after: str
+) -> list[StoredEvent]:
+    """Return the outbox of the devices behind `after` that have an event in it from before that time, `limit`
+    events at most.
+    """
     late = select(stream_events.c.device_id).where(
-        stream_events.c.published_at.is_(None), stream_events.c.at < before
+        stream_events.c.published_at.is_(None), stream_events.c.at < before, stream_events.c.device_id > after
     )
     rows = await connection.execute(_outbox(stream_events.c.device_id.in_(late)).limit(limit))
     return [event_from(row) for row in rows]

@@ -49,10 +49,10 @@ class SqlTransaction:
         with self._statements():
             await save(self._connection, changes)
 
-    async def unpublished(self, *, before: datetime, limit: int) -> Sequence[StoredEvent]:
+    async def unpublished(self, *, before: datetime, limit: int, after: str = "") -> Sequence[StoredEvent]:
         """Return what the relay should look at. Raises StoreUnavailable."""
         with self._statements():
-            return await left_behind(self._connection, before=before, limit=limit)
+            return await left_behind(self._connection, before=before, limit=limit, after=after)
 
     def check(self) -> None:
         """Raise the error of a statement that failed, if the work kept it to itself.
