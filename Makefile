@@ -14,6 +14,8 @@ SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 # A person's own paths would let packages in that are not pinned.
 unexport PYTHONPATH PYTHONHOME
+# Where it is set, every program that the tests start would compile all of itself again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
@@ -35,7 +37,7 @@ check: $(READY) ## format, lint, types, import contracts, deployment files, quic
 .PHONY: test
 test: setup check ## all of that and the whole suite against real servers, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
@@ -84,4 +86,4 @@ check-compose:
 check-image:
 	$(BIN)/hadolint Dockerfile
 check-quick:
-	$(BIN)/python -m pytest -q tests/unit tests/tidy tests/contract
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit tests/tidy tests/contract
