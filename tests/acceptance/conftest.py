@@ -1,7 +1,10 @@
-"""One worker for each database, shared by the tests that do not harm it; every test has devices of its own."""
+"""One worker for each database, and two on PostgreSQL, shared by the tests that do not harm them; every test has
+devices of its own.
+"""
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +19,15 @@ from tests.support.worker_process import WorkerProcess, settings_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """A running worker and where it is."""
+    """One running worker or two, and where they are."""
 
     url: str
     namespace: str
     database_url: str
-    worker: WorkerProcess
+    workers: tuple[WorkerProcess, ...]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgresql"])
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgresql", "two workers"])
 async def system(
     request: pytest.FixtureRequest, broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
@@ -36,9 +39,11 @@ async def system(
         postgres: PrivatePostgres = request.getfixturevalue("postgres")
         postgres.create_database(namespace)
         database_url = postgres.url(namespace)
-    worker = WorkerProcess(settings_of(broker.url, namespace, database_url))
-    async with worker:
-        yield System(url=broker.url, namespace=namespace, database_url=database_url, worker=worker)
+    settings = settings_of(broker.url, namespace, database_url)
+    async with AsyncExitStack() as running:
+        count = 2 if request.param == "two workers" else 1
+        workers = [await running.enter_async_context(WorkerProcess(settings)) for _ in range(count)]
+        yield System(url=broker.url, namespace=namespace, database_url=database_url, workers=tuple(workers))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.wire import DIRECT, Device
+from tests.support.wire import DIRECT, Device, Subscriber
 
 
 async def made(device: Device, device_id: str) -> dict[str, Any]:
@@ -189,10 +189,13 @@ async def test_a_direct_reply_reaches_its_asker(device: Device, device_id: str) 
     assert b'"outcome":"created"' in reply.body
 
 
-async def test_without_reply_to_a_command_is_carried_out_all_the_same(device: Device, device_id: str) -> None:
+async def test_without_reply_to_a_command_is_carried_out_all_the_same(
+    device: Device, subscriber: Subscriber, device_id: str
+) -> None:
     body = f'{{"device_id": "{device_id}"}}'.encode()
 
     await device.tell(body, type="stream.create")
+    await subscriber.of_device(device_id, 1)
 
     assert (await device.command("create", device_id=device_id))["outcome"] == "reused"
 

@@ -163,13 +163,17 @@ class Subscriber(Listener):
         return queue
 
     async def of_device(self, device_id: str, count: int) -> list[AbstractIncomingMessage]:
-        """Wait for so many events of one device."""
+        """Wait for so many facts about one device, and return their first appearances, in order."""
 
-        def about(message: AbstractIncomingMessage) -> bool:
-            return (message.routing_key or "").endswith(f".{device_id}")
+        def firsts() -> list[AbstractIncomingMessage]:
+            seen: dict[str | None, AbstractIncomingMessage] = {}
+            for message in self.heard:
+                if (message.routing_key or "").endswith(f".{device_id}"):
+                    seen.setdefault(message.message_id, message)
+            return list(seen.values())
 
-        heard = await self.until(lambda messages: sum(map(about, messages)) >= count)
-        return [message for message in heard if about(message)]
+        await self.until(lambda _: len(firsts()) >= count)
+        return firsts()
 
 
 class Undertaker(Party):
