@@ -138,6 +138,10 @@ async def _said(worker: WorkerProcess, event: str) -> bool:
     return event in worker.log
 
 
+async def _tried_twice(worker: WorkerProcess) -> bool:
+    return worker.log.count("epoch.over") >= 2
+
+
 async def refused(settings: dict[str, str]) -> str:
     """Start a worker that must not start, and return what it said."""
     worker = WorkerProcess(settings)
@@ -193,11 +197,7 @@ async def test_a_broker_that_is_away_is_tried_for_ever_and_the_worker_says_that_
     worker = WorkerProcess(settings_of(url, "streams", sqlite_in(tmp_path)))
     worker.start()
     try:
-
-        async def tried_twice() -> bool:
-            return worker.log.count("epoch.over") >= 2
-
-        await eventually(tried_twice)
+        await eventually(lambda: _tried_twice(worker))
         status, body = await worker.readiness()
 
         assert status == 503
@@ -215,11 +215,7 @@ async def test_a_wrong_password_is_tried_again_and_never_shown(broker: PrivateBr
     worker = WorkerProcess(settings_of(url, "streams", sqlite_in(tmp_path)))
     worker.start()
     try:
-
-        async def tried_twice() -> bool:
-            return worker.log.count("epoch.over") >= 2
-
-        await eventually(tried_twice)
+        await eventually(lambda: _tried_twice(worker))
 
         assert worker.is_running
         assert "ACCESS_REFUSED" in worker.log
