@@ -1,7 +1,8 @@
 """One RabbitMQ node on paper: its name, its ports, its files and its environment."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +12,15 @@ from devtools.rabbitmq import RabbitmqPrograms
 # Erlang's tools listen on a port between MIN and MAX while they talk to the node.
 _CTL_PORTS = 10
 _IDENTITY_FILE = "node.json"
+
+SETTINGS: Mapping[str, str] = {
+    "log.console": "false",
+    "log.file": "broker.log",
+    "disk_free_limit.absolute": "50MB",
+    # Twice what a command may be, as in production: deploy/rabbitmq.conf has the reason.
+    "max_message_size": "131072",
+}
+"""What every node is told; who makes one may say otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +32,7 @@ class Node:
     distribution_port: int
     epmd_port: int
     ctl_port: int
+    tls_port: int = field(default_factory=free_port)  # a node that was stored without one keeps all its others
 
     @classmethod
     def new(cls) -> Self:
@@ -41,17 +52,17 @@ class Node:
             node = cls(**json.loads((folder / _IDENTITY_FILE).read_text()))
         except (OSError, ValueError, TypeError):
             return None
-        ports = (node.amqp_port, node.distribution_port, node.epmd_port)
+        ports = (node.amqp_port, node.distribution_port, node.epmd_port, node.tls_port)
         return node if all(is_free(port) for port in ports) else None
 
-    def write(self, folder: Path) -> None:
-        """Write the node's settings into `folder`; what it has stored there stays."""
-        (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\n"
-            "log.console = false\n"
-            "log.file = broker.log\n"
-            "disk_free_limit.absolute = 50MB\n"
-        )
+    def write(self, folder: Path, settings: Mapping[str, str]) -> None:
+        """Write what the node is told into `folder`; what it has stored there stays.
+
+        `settings` are lines of rabbitmq.conf, which go before those of `SETTINGS`.
+        """
+        lines = {"listeners.tcp.1": f"127.0.0.1:{self.amqp_port}", **SETTINGS, **settings}
+        text = "".join(f"{name} = {value}\n" for name, value in lines.items())
+        (folder / "rabbitmq.conf").write_text(text)
         # Both exist so that the machine's own in /etc/rabbitmq are not read.
         (folder / "env.conf").write_text("")
         (folder / "enabled_plugins").write_text("[].\n")

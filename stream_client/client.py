@@ -6,6 +6,7 @@ from typing import Self
 from uuid import UUID
 
 from schemas import CommandName, EventName, Problem, StreamReply
+from stream_client.address import checked_address
 from stream_client.bindings import binding_key
 from stream_client.errors import StreamProblem
 from stream_client.post import Patience, Post
@@ -21,6 +22,8 @@ class StreamClient:
     `timeout_s` is how long one request may take, all its tries together. `attempt_s` is how long one try waits for
     its reply before the same command is sent again; `attempts_max` is how many tries there are. A command that is
     sent again keeps its `message_id`, so it takes effect once.
+
+    Raises ValueError for an address that is none, or whose encryption would not be what it looks like.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class StreamClient:
         attempt_s: float = 3.0,
         attempts_max: int = 10,
     ) -> None:
+        checked_address(url)
         self._url = url
         self._events_exchange = f"{namespace}.events"
         self._patience = Patience(timeout_s=timeout_s, attempt_s=attempt_s, attempts_max=attempts_max)

@@ -1,14 +1,57 @@
-"""aio_pika's connection, without what it does in the garbage collector."""
+"""aio_pika's connection, without what it does in the garbage collector, and one that can be cut."""
+
+import asyncio
+from typing import Any
 
 import aio_pika
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from typing_extensions import override
+from yarl import URL
+
+
+class _Socket(TransportFactory):
+    """Opens the socket as aiormq would, and keeps hold of it."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.WriteTransport | None = None
+
+    @override
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        reader, writer = await factory.create(url, **kwargs)
+        self._transport = writer.transport
+        return reader, writer
+
+    def cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class PlainConnection(aio_pika.Connection):
     """A connection that whoever opens it closes. aio_pika would start a task from within the garbage collector,
     for one that never came to be too: a warning at best, and at any moment.
+
+    Closing one whose peer takes nothing any more can wait for minutes, and cannot be cancelled; cutting it does
+    not wait.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._socket = _Socket()
+        self.kwargs["transport_factory"] = self._socket
+
+    @override
+    async def connect(self, timeout: float | None = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            self.cut()  # aio_pika forgets a connection that is there but was not ready in time
+            raise
 
     @override
     def __del__(self) -> None:
         """Do nothing."""
+
+    def cut(self) -> None:
+        """End the connection at once, without a word to the broker. May be called again."""
+        self._socket.cut()

@@ -40,9 +40,12 @@ class Letter:
     reply: asyncio.Future[DeliveredMessage]
 
 
-def write_letter(command: str, body: Mapping[str, object], message_id: str | None) -> Letter:
-    """Build a command. Raises ValueError where the `message_id` is not 1 to 128 characters without NUL, or where
-    the body is not JSON.
+def write_letter(
+    command: str, body: Mapping[str, object], message_id: str | None, *, sender: str | None = None
+) -> Letter:
+    """Build a command. `sender` is the broker's user who publishes it; the broker refuses another one.
+
+    Raises ValueError where the `message_id` is not 1 to 128 characters without NUL, or where the body is not JSON.
     """
     if message_id is not None and not _is_message_id(message_id):
         raise ValueError(f"a message_id has 1 to {MESSAGE_ID_CHARS_MAX} characters, none of them NUL")
@@ -55,10 +58,11 @@ def write_letter(command: str, body: Mapping[str, object], message_id: str | Non
         reply_to=DIRECT_REPLY_TO,
         content_type=MediaType.JSON,
         delivery_mode=DeliveryMode.PERSISTENT,
+        user_id=sender,
     )
     return Letter(
         message=message,
-        routing_key=_routing_key(body.get("device_id")),
+        routing_key=_routing_key(body.get("device_id", sender)),
         correlation_id=correlation_id,
         reply=asyncio.get_running_loop().create_future(),
     )
@@ -77,7 +81,9 @@ def read_answer(reply: DeliveredMessage) -> StreamReply | Problem:
 
 
 def _routing_key(device_id: object) -> str:
-    """Route by device where it is known; the worker reads the body only."""
+    """Route by device where it is known, else by sender, which is a device that may route by nothing but itself.
+    The worker reads the body only.
+    """
     return device_id if isinstance(device_id, str) and is_device_id(device_id) else _ANY_DEVICE
 
 

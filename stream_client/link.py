@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import aio_pika
 import aiormq.abc
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import InvalidFrameError
 from yarl import URL
 
@@ -18,13 +18,14 @@ from stream_client.errors import StreamMisconfigured, StreamUnavailable
 HEARTBEAT_S: Final = 10
 """A broker that is gone without a word is noticed after about three of these."""
 
-_CLOSE_S: Final = 2.0
+_CLOSE_S: Final = 2.5  # the library itself waits 2 s for the broker's goodbye
+_CUT_S: Final = 1.0
 
 
 class Link:
     """A live connection to the broker. `lost` is done once it is gone, and nothing on it works any more."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self, connection: PlainConnection) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection = connection
         self._channels: list[AbstractChannel] = []
@@ -87,11 +88,12 @@ class Link:
     async def close(self) -> None:
         """Close it, in a few seconds at most. Idempotent, never raises for what the broker does."""
         self.give_up()
+        closing = asyncio.create_task(_goodbye(self._connection), name="stream_client.close")
         try:
-            async with broker_call(_CLOSE_S):
-                await self._connection.close()
-        except (LinkLost, StreamMisconfigured):
-            pass  # it is gone already, which is what was wanted
+            await asyncio.wait({closing}, timeout=_CLOSE_S)
+        finally:
+            self._connection.cut()  # where it is closed already, that is nothing
+        await asyncio.wait({closing}, timeout=_CUT_S)
 
     def give_up(self) -> None:
         """Regard it as lost, whatever the library thinks of it."""
@@ -112,7 +114,15 @@ def place_of(url: str) -> str:
     return f"{address.host}:{address.port or 'default'}"
 
 
-async def _connect(address: URL, name: str, within_s: float) -> AbstractConnection:
+async def _goodbye(connection: PlainConnection) -> None:
+    try:
+        async with broker_call(_CLOSE_S):
+            await connection.close()
+    except (LinkLost, StreamMisconfigured):
+        pass  # it is gone already, which is what was wanted
+
+
+async def _connect(address: URL, name: str, within_s: float) -> PlainConnection:
     try:
         return await aio_pika.connect(
             address,

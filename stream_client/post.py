@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiormq.abc import DeliveredMessage
+from yarl import URL
 
 from schemas import Problem, StreamReply
 from stream_client.broker_call import LinkLost, broker_call
@@ -36,6 +37,7 @@ class Post:
 
     def __init__(self, url: str, *, exchange: str) -> None:
         self._url = url
+        self._sender = URL(url).user
         self._exchange = exchange
         self._opening = asyncio.Lock()
         self._line: Line | None = None
@@ -50,7 +52,7 @@ class Post:
 
         Raises StreamTimeout, StreamUnavailable or StreamUnreadable; ValueError where it cannot be written.
         """
-        letter = write_letter(command, body, message_id)
+        letter = write_letter(command, body, message_id, sender=self._sender)
         self._waiting[letter.correlation_id] = letter.reply
         try:
             return read_answer(await self._insist(letter, patience))

@@ -92,6 +92,17 @@ async def test_a_command_is_routed_by_its_device_where_that_is_one(device_id: ob
     assert write_letter("stream.create", {"device_id": device_id}, None).routing_key == routing_key
 
 
+async def test_a_command_says_who_publishes_it_and_is_routed_by_the_sender_where_no_device_is_named() -> None:
+    letter = write_letter("stream.stop", {"code": "7K3M9QXA"}, None, sender="cam-1")
+
+    assert letter.message.user_id == "cam-1"
+    assert letter.routing_key == "cam-1"
+
+
+async def test_a_command_of_nobody_names_nobody() -> None:
+    assert write_letter("stream.get", {"device_id": "cam-1"}, None).message.user_id is None
+
+
 async def test_a_cancellation_that_nobody_asked_for_is_a_lost_link() -> None:
     with pytest.raises(LinkLost):
         async with broker_call(1.0):

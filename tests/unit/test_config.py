@@ -2,7 +2,6 @@ import os
 import re
 import socket
 import traceback
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -27,6 +26,21 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert (settings.batch_max, settings.prefetch, settings.drain_timeout_s) == (256, 512, 20)
     assert settings.reply_to_pattern is None
     assert (settings.log_level, settings.log_format) == ("INFO", "auto")
+
+
+def test_the_defaults_let_everybody_in_without_a_limit_and_forget_no_event() -> None:
+    settings = load_settings({})
+    assert (settings.authorization, settings.operators) == ("open", frozenset())
+    assert (settings.sender_rate, settings.sender_burst) == (0, 50)
+    assert (settings.handled_retention_s, settings.event_retention_s) == (604_800, None)
+    assert (settings.clock_skew_s, settings.prune_interval_s, settings.prune_batch_max) == (3_600, 600, 200)
+
+
+def test_the_defaults_are_patient_within_bounds() -> None:
+    settings = load_settings({})
+    assert (settings.hold_s, settings.command_tries, settings.watchdog_s) == (15, 3, 10)
+    assert (settings.park_after, settings.parked_retry_s) == (10, 3_600)
+    assert settings.amqp_plaintext is False
 
 
 def test_every_default_is_within_its_own_limits() -> None:
@@ -62,11 +76,15 @@ def test_values_are_read_as_what_they_are() -> None:
             "STREAMS_LOG_LEVEL": "debug",
             "STREAMS_REPLY_TO_PATTERN": r"replies\.\w+",
             "STREAMS_DATABASE_MIGRATE": "yes",
+            "STREAMS_AUTHORIZATION": "device",
+            "STREAMS_SENDER_RATE": "2.5",
+            "STREAMS_EVENT_RETENTION_S": "86400",
         }
     )
     assert (settings.batch_max, settings.reconnect_min_s, settings.log_level) == (100, 0.5, "DEBUG")
     assert settings.reply_to_pattern == re.compile(r"replies\.\w+")
     assert settings.database_migrate is True
+    assert (settings.authorization, settings.sender_rate, settings.event_retention_s) == ("device", 2.5, 86_400)
 
 
 def test_the_worker_is_called_after_its_host_and_process() -> None:
@@ -95,6 +113,28 @@ def test_the_worker_is_called_after_its_host_and_process() -> None:
         ("REPLY_TO_PATTERN", "(", "should be a valid regular expression"),
         ("DATABASE_MIGRATE", "perhaps", "should be a valid boolean"),
         ("WORKER_NAME", "two\nlines", "should match pattern"),
+        ("AUTHORIZATION", "closed", "should be 'open' or 'device'"),
+        ("OPERATORS", "ada,,grace", "should be user names with commas between them"),
+        ("OPERATORS", ",", "should be user names with commas between them"),
+        ("OPERATORS", "ada\x1b", "should be user names with commas between them"),
+        ("OPERATORS", "\u00fc" * 128, "none empty or over 255 bytes"),
+        ("SENDER_RATE", "-1", "greater than or equal to 0"),
+        ("SENDER_RATE", "inf", "finite"),
+        ("SENDER_BURST", "0", "greater than or equal to 1"),
+        ("HANDLED_RETENTION_S", "0", "greater than or equal to 1"),
+        ("HANDLED_RETENTION_S", "315576001", "less than or equal to 315576000"),
+        ("EVENT_RETENTION_S", "0", "greater than or equal to 1"),
+        ("EVENT_RETENTION_S", "nan", "finite"),
+        ("CLOCK_SKEW_S", "-1", "greater than or equal to 0"),
+        ("PRUNE_INTERVAL_S", "0", "greater than or equal to 0.05"),
+        ("PRUNE_BATCH_MAX", "0", "greater than or equal to 1"),
+        ("HOLD_S", "601", "less than or equal to 600"),
+        ("HOLD_S", "-1", "greater than or equal to 0"),
+        ("COMMAND_TRIES", "0", "greater than or equal to 1"),
+        ("PARK_AFTER", "0", "greater than or equal to 1"),
+        ("PARKED_RETRY_S", "0", "greater than or equal to 0.05"),
+        ("WATCHDOG_S", "0", "greater than or equal to 0.05"),
+        ("AMQP_PLAINTEXT", "perhaps", "should be a valid boolean"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_that_names_the_variable(
@@ -117,6 +157,19 @@ def test_a_prefetch_that_no_batch_can_fill_is_refused() -> None:
     assert (
         line == "STREAMS_PREFETCH (512) should be at least STREAMS_BATCH_MAX (600), or no batch could ever be full"
     )
+
+
+def test_a_password_does_not_go_to_another_host_in_the_clear() -> None:
+    line = str(refusal(STREAMS_AMQP_URL=f"amqp://worker:{SECRET}@broker.example/"))
+    assert line.startswith("STREAMS_AMQP_URL begins with amqp://")
+    assert "Write amqps://, or set STREAMS_AMQP_PLAINTEXT=true" in line
+    assert SECRET not in line
+
+
+def test_it_does_where_somebody_says_so() -> None:
+    url = f"amqp://worker:{SECRET}@broker.example/"
+    settings = load_settings({"STREAMS_AMQP_URL": url, "STREAMS_AMQP_PLAINTEXT": "true"})
+    assert settings.amqp_url.get_secret_value() == url
 
 
 def test_pauses_that_shrink_are_refused() -> None:
@@ -145,9 +198,16 @@ def test_a_variable_with_a_line_break_in_its_name_is_told_in_one_line() -> None:
 
 
 def test_an_optional_setting_that_is_empty_is_not_set() -> None:
-    settings = load_settings({"STREAMS_DATABASE_MIGRATE": "", "STREAMS_REPLY_TO_PATTERN": ""})
+    names = ("DATABASE_MIGRATE", "REPLY_TO_PATTERN", "EVENT_RETENTION_S", "OPERATORS", "SECRETS_DIR")
+    settings = load_settings({f"STREAMS_{name}": "" for name in names})
     assert settings.database_migrate is None
     assert settings.reply_to_pattern is None
+    assert settings.event_retention_s is None
+    assert settings.operators == frozenset()
+
+
+def test_operators_stand_between_commas() -> None:
+    assert load_settings({"STREAMS_OPERATORS": "ada, grace ,ada"}).operators == {"ada", "grace"}
 
 
 @pytest.mark.parametrize(
@@ -162,28 +222,6 @@ def test_an_optional_setting_that_is_empty_is_not_set() -> None:
 def test_only_a_file_of_our_own_is_migrated_unasked(url: str, asked: str, migrates: bool) -> None:  # noqa: FBT001 - a parameter of the test
     settings = load_settings({"STREAMS_DATABASE_URL": url, "STREAMS_DATABASE_MIGRATE": asked})
     assert settings.migrate_at_start is migrates
-
-
-def test_an_address_may_stand_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "amqp_url"
-    file.write_text(f"amqps://worker:{SECRET}@broker.example/streams\n")
-    settings = load_settings({"STREAMS_AMQP_URL_FILE": str(file)})
-    assert settings.amqp_url.get_secret_value() == f"amqps://worker:{SECRET}@broker.example/streams"
-
-
-def test_an_address_is_given_once(tmp_path: Path) -> None:
-    line = str(refusal(STREAMS_AMQP_URL="amqp://h/", STREAMS_AMQP_URL_FILE=str(tmp_path / "any")))
-    assert line == "STREAMS_AMQP_URL and STREAMS_AMQP_URL_FILE are both set; set one"
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"x" * 10_000], ids=["missing", "not text", "too long"])
-def test_a_file_that_holds_no_address_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "database_url"
-    if content is not None:
-        file.write_bytes(content)
-    line = str(refusal(STREAMS_DATABASE_URL_FILE=str(file)))
-    assert line.startswith("STREAMS_DATABASE_URL_FILE: ")
-    assert line.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +248,7 @@ def test_no_refusal_shows_a_password(environ: dict[str, str]) -> None:
 def test_the_settings_show_no_password() -> None:
     settings = load_settings(
         {
-            "STREAMS_AMQP_URL": f"amqp://worker:{SECRET}@broker.example/streams",
+            "STREAMS_AMQP_URL": f"amqps://worker:{SECRET}@broker.example/streams",
             "STREAMS_DATABASE_URL": f"postgresql://worker:{SECRET}@database.example/streams",
         }
     )

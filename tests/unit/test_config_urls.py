@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from worker.config.urls import check_amqp_url, check_database_url, is_sqlite, shown
+from worker.config.urls import check_amqp_url, check_database_url, is_sqlite, leaves_this_host_unencrypted, shown
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,16 @@ def test_a_brokers_address_stays_as_it_is(url: str) -> None:
         ("amqps://broker.example/?ca_certs=ca.pem", "may have no options but"),
         ("amqp://broker.example/?heartbeat=5", "may have no options but"),
         ("amqp://broker.example/?cafile=ca.pem", "write amqps://"),
+        ("amqp://127.0.0.1/?cadata=AAAA", "write amqps://"),
+        ("amqps://broker.example/?no_verify_ssl=0", "verification stays on"),
+        ("amqps://broker.example/?no%5Fverify%5Fssl=1", "verification stays on"),
+        ("amqps://broker.example/?cafile=ca.pem&no_verify_ssl", "verification stays on"),
+        ("amqps://broker.example/?NO_VERIFY_SSL=1", "may have no options but"),
+        ("amqps://broker.example/?cert_reqs=0", "may have no options but"),
+        ("amqps://broker.example/?ssl_version=2", "may have no options but"),
+        ("amqps://broker.example/?cafile=", "has an option without a value"),
+        ("amqps://broker.example/?cafile=a.pem&cafile=b.pem", "has an option twice"),
+        ("amqps://broker.example/?keyfile=me.key", "without the certfile"),
     ],
 )
 def test_a_brokers_address_that_would_be_misread_is_refused(url: str, says: str) -> None:
@@ -80,6 +90,28 @@ def test_a_databases_address_gets_its_driver_spelt_out(given: str, spelt: str) -
 def test_a_databases_address_that_cannot_work_is_refused(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         check_database_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "leaves"),
+    [
+        ("amqp://broker.example/", True),
+        ("amqp://10.0.0.1:5672/", True),
+        ("amqp://localhost.example/", True),
+        ("amqp://127.0.0.1.example/", True),
+        ("amqp://127.0.0.1@broker.example/", True),
+        ("amqp://0.0.0.0/", True),
+        ("amqp://[2001:db8::1]/", True),
+        ("amqps://broker.example/", False),
+        ("amqp://localhost/", False),
+        ("amqp://LOCALHOST/", False),
+        ("amqp://127.0.0.1:5672/", False),
+        ("amqp://127.8.8.8/", False),
+        ("amqp://[::1]:5672/", False),
+    ],
+)
+def test_what_would_be_said_in_the_clear_to_another_host_is_known(url: str, leaves: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert leaves_this_host_unencrypted(url) is leaves
 
 
 def test_sqlite_is_told_from_postgresql() -> None:

@@ -7,8 +7,9 @@ from typing import Final, cast
 
 import aio_pika
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelInvalidStateError, InvalidFrameError
+from aiormq.exceptions import AMQPConnectionError, ChannelInvalidStateError, InvalidFrameError
 
+from worker.amqp import tls
 from worker.amqp.deadline import deadline, reason
 from worker.amqp.options import BrokerOptions
 from worker.amqp.transport import CuttableConnection
@@ -53,9 +54,11 @@ class Link:
 
 
 async def _connect(options: BrokerOptions, purpose: str) -> CuttableConnection:
+    context = await asyncio.to_thread(tls.client_context, options.url)
     try:
         return await aio_pika.connect(
             options.url,
+            ssl_context=context,
             timeout=options.connect_timeout_s,
             heartbeat=options.heartbeat_s,
             client_properties={"connection_name": f"{options.worker_name} {purpose}"},
@@ -66,6 +69,10 @@ async def _connect(options: BrokerOptions, purpose: str) -> CuttableConnection:
             "connecting to the broker: it closed the connection before it was open; "
             "is there such a virtual host, and may this user enter it?"
         ) from refused
+    except (AMQPConnectionError, StopAsyncIteration) as failed:
+        if (why := tls.why(failed, options.url)) is None:
+            raise
+        raise EpochOver(f"connecting to the broker: {why}") from failed
 
 
 async def open_channel(connection: CuttableConnection, *, confirms: bool) -> Channel:

@@ -2,42 +2,39 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
+from worker.config import secret_files
+from worker.config.refusal import SettingsError
 from worker.config.settings import PREFIX, Settings
 
-_SECRET_FILES: Final = {
-    f"{PREFIX}AMQP_URL_FILE": f"{PREFIX}AMQP_URL",
-    f"{PREFIX}DATABASE_URL_FILE": f"{PREFIX}DATABASE_URL",
-}
-_SECRET_FILE_CHARS_MAX: Final = 8_192
 _OPENING: Final = re.compile(
     r"Value error, |(?:Input|String) (?=should)"
 )  # the variable's name stands there instead
-
-
-class SettingsError(Exception):
-    """The settings cannot be used. Its text is one line for the operator and holds no value of a secret."""
+_SETTINGS: Final = tuple(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+_VARIABLES: Final = (*_SETTINGS, *secret_files.ONE_FILE, secret_files.FOLDER)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the validated settings from the `STREAMS_…` variables of the given (else the process's) environment.
 
     The two addresses may stand in files instead (`STREAMS_AMQP_URL_FILE`, `STREAMS_DATABASE_URL_FILE`), as
-    containers are given secrets. Any other variable with our prefix is refused: it is a misspelt one.
-    Raises SettingsError.
+    containers are given secrets, and any setting in a file of its own name in the folder `STREAMS_SECRETS_DIR`.
+    Any other variable or file with our prefix is refused: it is a misspelt one. Raises SettingsError.
     """
     everything = os.environ if environ is None else environ
     ours = {name: value for name, value in everything.items() if name.upper().startswith(PREFIX)}
-    _refuse_unknown(ours)
-    values = _from_environment(_with_secret_files(ours))
+    _refuse_unknown(ours, _VARIABLES)
+    folder = ours.get(secret_files.FOLDER)
+    files = secret_files.in_folder(folder) if folder else []
+    _refuse_unknown((file.name.upper() for file in files), _SETTINGS, where=f" in {secret_files.FOLDER}")
+    values = _from_environment(secret_files.with_secret_files(ours, files))
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -51,39 +48,16 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return source()
 
 
-def _refuse_unknown(ours: Mapping[str, str]) -> None:
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    unknown = sorted(set(ours) - set(known) - set(_SECRET_FILES))
+def _refuse_unknown(given: Iterable[str], known: Collection[str], *, where: str = "") -> None:
+    unknown = sorted(set(given) - set(known))
     if unknown:
-        raise SettingsError("; ".join(_suggest(name, [*known, *_SECRET_FILES]) for name in unknown))
+        raise SettingsError("; ".join(_suggest(name, known, where) for name in unknown))
 
 
-def _suggest(name: str, known: list[str]) -> str:
+def _suggest(name: str, known: Collection[str], where: str) -> str:
     printable = name if name.isprintable() else ascii(name)
     near = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
-    return f"{printable} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _with_secret_files(ours: Mapping[str, str]) -> dict[str, str]:
-    values = dict(ours)
-    for file_variable, variable in _SECRET_FILES.items():
-        path = values.pop(file_variable, "")
-        if path and variable in values:
-            raise SettingsError(f"{variable} and {file_variable} are both set; set one")
-        if path:
-            values[variable] = _read_secret(file_variable, Path(path))
-    return values
-
-
-def _read_secret(variable: str, path: Path) -> str:
-    try:
-        secret = path.read_text(encoding="utf-8").strip()  # editors end a file with a newline
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"{variable}: cannot read the file: {reason}") from None  # the bytes stay out of it
-    if len(secret) > _SECRET_FILE_CHARS_MAX:
-        raise SettingsError(f"{variable}: the file is no address: it is over {_SECRET_FILE_CHARS_MAX} characters")
-    return secret
+    return f"{printable}{where} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _sentence(detail: ErrorDetails) -> str:

@@ -4,6 +4,7 @@ An error here never quotes the address: the standard library's own errors do (a 
 so they are replaced, not chained.
 """
 
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -30,6 +31,7 @@ def check_amqp_url(url: str) -> str:
         raise ValueError("names no host")
     for option in _options(parts):
         _check_amqp_option(option, tls=parts.scheme == "amqps")
+    _check_tls_options(parse_qsl(parts.query, keep_blank_values=True))
     return url
 
 
@@ -40,6 +42,34 @@ def _check_amqp_option(option: str, *, tls: bool) -> None:
         raise ValueError(f"may have no options but {', '.join(sorted(_TLS_OPTIONS))}")
     if not tls:  # the library would connect in the clear and say nothing
         raise ValueError("has options for TLS but begins with amqp://, which is not encrypted; write amqps://")
+
+
+def _check_tls_options(options: list[tuple[str, str]]) -> None:
+    given = dict(options)
+    if len(given) < len(options):
+        raise ValueError("has an option twice")
+    if not all(given.values()):  # it would count as not given, and the system's authorities be trusted instead
+        raise ValueError("has an option without a value")
+    if "keyfile" in given and "certfile" not in given:  # it would be ignored
+        raise ValueError("has a keyfile without the certfile that it is the key of")
+
+
+def leaves_this_host_unencrypted(url: str) -> bool:
+    """Whether what is said to the broker at a checked address could be read by others than this host.
+
+    A name other than `localhost` counts as another host, whatever it is resolved to.
+    """
+    parts = urlsplit(url)
+    return parts.scheme == "amqp" and not _is_this_host(parts.hostname or "")
+
+
+def _is_this_host(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def check_database_url(url: str) -> str:

@@ -18,11 +18,14 @@ from worker.ops import cleaning
 
 # Our supervisor says in one line what these say in many, with tracebacks, at each connection that ends.
 # aiosqlite's debug lines hold every parameter of every statement, asyncio's tell of its selector.
+# sqlalchemy's pool has a traceback for each connection that is lost, or given up with the task that used it; the
+# store says that as what it means, an exception of ours.
 _LIBRARY_LEVELS: Final[Mapping[str, int]] = {
     "aio_pika": logging.CRITICAL,
     "aiormq": logging.CRITICAL,
     "aiosqlite": logging.INFO,
     "asyncio": logging.INFO,
+    "sqlalchemy.pool": logging.CRITICAL,
 }
 _OWN_KEYS: Final = frozenset({"event", "exception", "level", "logger", "timestamp"})
 _RECORD_KEYS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
