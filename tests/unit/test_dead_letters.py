@@ -19,7 +19,7 @@ from worker.amqp.guard import HEADER_BYTES_MAX, Undecodable
 
 NOW = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
 LETTERS = DeadLetters(worker_name="host:1", clock=lambda: NOW)
-OURS = {
+OF_NAMED = {
     "x-streams-reason": "malformed",
     "x-streams-detail": "no JSON",
     "x-streams-failed-at": "2026-01-12T09:30:00.123456+00:00",
@@ -28,6 +28,7 @@ OURS = {
     "x-streams-routing-key": "cam-1",
     "x-streams-worker": "host:1",
 }
+OURS = OF_NAMED | {"x-streams-nameless": True}
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def test_the_reason_stands_beside_the_properties_as_they_came() -> None:
 
     letter = letter_of(came)
 
-    assert letter.headers == OURS | {"traceparent": "00-1-2-03", "nested": {"list": [1, None, True]}}
+    assert letter.headers == OF_NAMED | {"traceparent": "00-1-2-03", "nested": {"list": [1, None, True]}}
     for name in ("content_type", "correlation_id", "message_id", "priority", "app_id", "timestamp", "reply_to"):
         assert getattr(letter, name) == getattr(came.properties, name)
     assert (letter.message_type, letter.delivery_mode) == ("stream.create", 2)
@@ -88,7 +89,10 @@ def test_the_delivery_itself_is_left_as_it_came() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["CC", "BCC", "x-streams-reason", "x-streams-user-id", "x-streams-anything"])
+@pytest.mark.parametrize(
+    "name",
+    ["CC", "BCC", "x-streams-reason", "x-streams-user-id", "x-streams-anything", "x-death", "x-first-death-queue"],
+)
 def test_no_stranger_routes_a_letter_or_speaks_for_us(name: str) -> None:
     assert letter_of(delivery(headers={name: ["forged"], "kept": 1})).headers == OURS | {"kept": 1}
 
@@ -101,7 +105,11 @@ def test_no_stranger_routes_a_letter_or_speaks_for_us(name: str) -> None:
         (delivery(headers={"x-delivery-count": 0}), 1),
         (delivery(headers={"x-delivery-count": 4}, redelivered=True), 5),
         (delivery(headers={"x-delivery-count": "4"}), 1),
-        (unreadable(redelivered=True), 2),
+        (delivery(headers={"x-delivery-count": 4}), 1),
+        (delivery(headers={"x-delivery-count": 2**63 - 1}), 1),
+        (delivery(headers={"x-delivery-count": 2**63 - 1}, redelivered=True), 2),
+        (delivery(headers={"x-delivery-count": -4}, redelivered=True), 2),
+        (delivery(headers={"x-delivery-count": 0}, redelivered=True), 2),
     ],
 )
 def test_attempts_count_this_one(came: AmqpDelivery, attempts: int) -> None:
@@ -113,9 +121,18 @@ def test_attempts_count_this_one(came: AmqpDelivery, attempts: int) -> None:
 def test_an_undecodable_message_keeps_nothing_but_the_reason() -> None:
     letter = letter_of(unreadable())
 
-    assert letter.headers == OURS
+    assert letter.headers == OF_NAMED
     assert type(letter) is Basic.Properties
     assert (letter.message_type, letter.delivery_mode) == (None, 2)
+
+
+@pytest.mark.parametrize("value", [{"n" * 129: 1}, [{"a": [{"n" * 129: 1}]}], {"\u00e9" * 65: 1}])
+def test_a_name_that_pamqp_would_cut_goes_with_what_it_is_in(value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    letter = letter_of(delivery(headers={"outer": value, "kept": {"n" * 128: 1}}))
+
+    assert letter.headers == OURS | {"kept": {"n" * 128: 1}}
+    written(letter)
+    assert not caplog.records, "it would have been logged, too"
 
 
 def test_the_detail_is_cut() -> None:

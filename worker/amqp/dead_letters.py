@@ -1,7 +1,7 @@
 """Dead letters: every message that could not become a reply, with the reason in its headers."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,9 @@ NAME_BYTES_MAX: Final = 128  # of a header (AMQP 0-9-1, section 4.2.5.5); pamqp 
 
 _OUTGROWN: Final = ("user_id", "expiration")
 _COUNT: Final = "x-delivery-count"
+# What is ours, and what says that the broker made the letter: of one that says so, ours is not believed.
+_NOT_A_SENDERS: Final = ("x-streams-", "x-death", "x-first-death-", "x-last-death-")
+_COUNT_MAX: Final = 2**31  # no queue delivers so often; what is above was never a queue's
 
 
 class DeadLetters:
@@ -44,15 +47,19 @@ class DeadLetters:
             "x-streams-routing-key": delivery.routing_key,
             "x-streams-worker": self._worker_name,
         }
+        if not letter.message_id and not delivery.undecodable:
+            headers["x-streams-nameless"] = True  # aiormq will give it an id, which was never the sender's
         for name in _OUTGROWN:
             value = getattr(letter, name)
             if value is not None:
                 headers["x-streams-" + name.replace("_", "-")] = value
                 setattr(letter, name, None)
-        strangers, letter.headers = letter.headers or {}, headers
+        strangers, letter.headers = letter.headers, headers
         letter.delivery_mode = 2
         letter.cluster_id = ""
-        letter.headers = headers | _kept(strangers, HEADER_BYTES_MAX - len(ContentHeader(0, 0, letter).marshal()))
+        if strangers:
+            left_bytes = HEADER_BYTES_MAX - len(ContentHeader(0, 0, letter).marshal())
+            letter.headers = headers | _kept(strangers, left_bytes)
         return letter
 
 
@@ -64,7 +71,7 @@ def _kept(headers: Mapping[str, Any], left_bytes: int) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for name, value in headers.items():
-        if name in ("CC", "BCC", _COUNT) or name.startswith("x-streams-"):
+        if name in ("CC", "BCC", _COUNT) or name.startswith(_NOT_A_SENDERS):
             continue
         writable = bytearray(value) if isinstance(value, bytes) else value  # a string that was not UTF-8
         size_bytes = _written_bytes(name, writable)
@@ -78,15 +85,36 @@ def _written_bytes(name: str, value: Any) -> int:
     """Return how much a header takes, or more than there is where it cannot be written: pamqp reads some values
     that it cannot write, and reads deeper than it writes.
     """
-    if len(name.encode()) > NAME_BYTES_MAX:
+    header = {name: value}
+    if any(len(name.encode()) > NAME_BYTES_MAX for name in _names(header)):
         return HEADER_BYTES_MAX
     try:
-        return len(encode.field_table({name: value}))
+        return len(encode.field_table(header))
     except Exception:  # noqa: BLE001 - the delivery's boundary: whatever a stranger's value provokes
         return HEADER_BYTES_MAX
 
 
+def _names(table: Mapping[str, Any]) -> Iterator[str]:
+    """Every name in a table and in what is in it, without recursion: it may be deep."""
+    rest: list[Any] = [table]
+    while rest:
+        match rest.pop():
+            case dict(fields):
+                yield from fields
+                rest.extend(fields.values())
+            case list(items):
+                rest.extend(items)
+            case _:
+                pass
+
+
 def _attempts(delivery: AmqpDelivery) -> int:
-    """How often it was delivered, counting this time: quorum queues count what came back."""
+    """How often it was delivered, counting this time: quorum queues count what came back.
+
+    Only what came back: on a first delivery the header is the sender's, and one more than its largest number is a
+    letter that cannot be written.
+    """
     count = (delivery.properties.headers or {}).get(_COUNT)
-    return (count if isinstance(count, int) else int(delivery.redelivered)) + 1
+    if delivery.redelivered and isinstance(count, int) and 0 < count < _COUNT_MAX:
+        return count + 1
+    return 1 + delivery.redelivered
