@@ -103,6 +103,35 @@ def test_a_stream_that_is_not_there_is_not_found(make: Callable[[Selector], Comm
     assert changes_of(roster) == 0
 
 
+@pytest.mark.parametrize("make", [stop, get])
+@pytest.mark.parametrize("selector", EVERY_WAY)
+@pytest.mark.parametrize("stream", [ACTIVE, STOPPED])
+def test_anothers_stream_is_not_found_and_not_changed(
+    make: Callable[[Selector], Command], selector: Selector, stream: Stream
+) -> None:
+    roster = a_roster(stream)
+
+    assert decide(roster, make(selector), a_mint(), only_for="cam-2") == NotFound(selector=selector)
+    assert changes_of(roster) == 0
+
+
+@pytest.mark.parametrize("selector", EVERY_WAY)
+def test_ones_own_stream_is_found_and_can_be_stopped(selector: Selector) -> None:
+    roster = a_roster(ACTIVE)
+
+    assert decide(roster, get(selector), a_mint(), only_for="cam-1") == Done(result=Result.FOUND, stream=ACTIVE)
+    stopped = decide(roster, stop(selector), a_mint(), only_for="cam-1")
+    assert isinstance(stopped, Done)
+    assert stopped.result is Result.STOPPED
+
+
+def test_a_device_creates_for_itself() -> None:
+    created = decide(a_roster(STOPPED), create("cam-1"), a_mint(), only_for="cam-1")
+
+    assert isinstance(created, Done)
+    assert created.result is Result.CREATED
+
+
 def test_a_stream_made_a_moment_ago_is_found_by_its_id_and_code() -> None:
     roster = Roster(devices=[Device(id="new-1")])
 

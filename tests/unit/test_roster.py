@@ -44,6 +44,15 @@ def test_what_is_not_in_the_roster_does_not_exist(selector: Selector) -> None:
     assert a_roster().find(selector) is None
 
 
+@pytest.mark.parametrize("selector", [ByDevice(device_id="cam-1"), ById(stream_id=OLD.id), ByCode(code=OLD.code)])
+def test_a_stream_of_another_device_is_as_one_that_is_not_there(selector: Selector) -> None:
+    roster = a_roster()
+
+    assert roster.find(selector, only_for="cam-2") is None
+    assert roster.find(selector, only_for="") is None
+    assert roster.find(selector, only_for="cam-1") == roster.find(selector) is not None
+
+
 def test_a_stream_that_begins_is_its_devices_latest_and_bears_its_code() -> None:
     roster, stream = Roster(devices=[Device(id="cam-1")]), a_stream("cam-1")
 

@@ -37,8 +37,15 @@ class Roster:
         self._changed_devices: set[str] = set()
         self._changed_streams: dict[UUID, None] = {}  # a set that keeps the order of birth
 
-    def find(self, selector: Selector) -> Stream | None:
-        """Return the stream that is meant: by device its active one, else its latest."""
+    def find(self, selector: Selector, *, only_for: str | None = None) -> Stream | None:
+        """Return the stream that is meant: by device its active one, else its latest.
+
+        With `only_for` the streams of every other device are as ones that are not there.
+        """
+        stream = self._meant(selector)
+        return stream if stream and only_for in (None, stream.device_id) else None
+
+    def _meant(self, selector: Selector) -> Stream | None:
         match selector:
             case ById(stream_id=stream_id):
                 return self._streams.get(stream_id)

@@ -28,15 +28,18 @@ class Mint:
     new_code: Callable[[], str]
 
 
-def decide(roster: Roster, command: Command, mint: Mint) -> Outcome:
-    """Carry one command out against the roster, change the roster, and return what came of it."""
+def decide(roster: Roster, command: Command, mint: Mint, *, only_for: str | None = None) -> Outcome:
+    """Carry one command out against the roster, change the roster, and return what came of it.
+
+    With `only_for` the asker may know of this device's streams only: another's is not found, in the same words.
+    """
     match command:
         case CreateStream(device_id=device_id):
             return _create(roster, device_id, mint)
         case StopStream(selector=selector):
-            return _stop(roster, selector, mint.now)
+            return _stop(roster, roster.find(selector, only_for=only_for), selector, mint.now)
         case _:
-            return _get(roster, command.selector)
+            return _found(roster.find(command.selector, only_for=only_for), command.selector)
 
 
 def _create(roster: Roster, device_id: str, mint: Mint) -> Outcome:
@@ -58,13 +61,11 @@ def _free_code(roster: Roster, mint: Mint) -> str:
     raise CodesExhausted(f"{CODE_DRAWS_MAX} codes drawn, all of them taken")
 
 
-def _get(roster: Roster, selector: Selector) -> Outcome:
-    stream = roster.find(selector)
+def _found(stream: Stream | None, selector: Selector) -> Outcome:
     return Done(result=Result.FOUND, stream=stream) if stream else NotFound(selector=selector)
 
 
-def _stop(roster: Roster, selector: Selector, now: datetime) -> Outcome:
-    stream = roster.find(selector)
+def _stop(roster: Roster, stream: Stream | None, selector: Selector, now: datetime) -> Outcome:
     if stream is None:
         return NotFound(selector=selector)
     if not stream.is_active:

@@ -1,5 +1,5 @@
 """Bytes to `Received`, `Refused` or `Unreadable`: everything in the contract's order of checks that needs no
-database. Pure, and never an exception.
+database. A pure function of the message, the clock and the sender's rate, and never an exception.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 import schemas
 from schemas import CommandName, Problem, ProblemCode
+from worker.amqp.codec.admission import Admission
 from worker.amqp.codec.json_body import Malformed, read_object
 from worker.amqp.codec.media import is_json
 from worker.amqp.codec.render import problem_answer
@@ -34,10 +35,11 @@ class _NotFit(Exception):
 
 
 class Decoder:
-    """Reads deliveries. One for all: it keeps nothing between calls."""
+    """Reads deliveries. One for all: nothing is kept between calls but how fast each sender asks."""
 
-    def __init__(self, *, addresses: ReplyAddresses) -> None:
+    def __init__(self, *, addresses: ReplyAddresses, admission: Admission) -> None:
         self._addresses = addresses
+        self._admission = admission
 
     def __call__(self, delivery: AmqpDelivery) -> Incoming:
         """Return what the delivery is. Never raises: a message that trips a library over must not end the worker,
@@ -61,19 +63,25 @@ class Decoder:
                 detail="Allowed are direct reply-to, server-named queues, and what the settings say.",
             )
         try:
-            return _received(delivery)
+            return self._received(delivery)
         except _NotFit as not_fit:
             return _refused(delivery, not_fit.problem)
 
-
-def _received(delivery: AmqpDelivery) -> Received:
-    _check_size(delivery.body)
-    _check_media_type(delivery)
-    name = _command_name(delivery.properties.message_type)
-    command = _command(name, delivery.body)
-    return Received(
-        delivery=delivery, command=command, identity=_identity(delivery, name), reply_to=_reply_to(delivery)
-    )
+    def _received(self, delivery: AmqpDelivery) -> Received:
+        _check_size(delivery.body)
+        _check_media_type(delivery)
+        name = _command_name(delivery.properties.message_type)
+        command = _command(name, delivery.body)
+        identity = _identity(delivery, name)
+        if problem := self._admission.objection(delivery, command):
+            raise _NotFit(problem)
+        return Received(
+            delivery=delivery,
+            command=command,
+            identity=identity,
+            reply_to=_reply_to(delivery),
+            only_for=self._admission.only_for(delivery, command),
+        )
 
 
 def _check_size(body: bytes) -> None:

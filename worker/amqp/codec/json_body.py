@@ -1,15 +1,17 @@
 """Reading a body as a JSON object, strictly."""
 
-import math
+import json
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 from pydantic_core import from_json
 
-# Only bodies with one of these can hold what the parser lets through and we do not: an escaped U+0000, or a number
-# that no double holds. Most bodies are not walked through at all.
-_SUSPECT: Final = re.compile(rb"\\u0000|[0-9][eE]\+?[0-9]|[0-9]{309}")
+# What the parser lets through and we do not. Each runs along a body once, whatever a stranger put into it. In JSON
+# a backslash stands in strings only, and pairs of them are text.
+_NUL: Final = b"\\u0000"
+_ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+# Only bodies with one of these can hold a number that no double holds. Most are not walked through at all.
+_LARGE: Final = re.compile(rb"[0-9][eE]\+?[0-9]|(?<![0-9])[0-9]{309}")
 
 
 class Malformed(ValueError):
@@ -29,33 +31,21 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise Malformed(_without_quotes(str(error))) from None
     if not isinstance(parsed, dict):
         raise Malformed("The body must be a JSON object.")
-    if _SUSPECT.search(body):
-        _check_leaves(parsed)
+    if _NUL in body and _ESCAPED_NUL.search(body):  # most bodies are seen through by the first in no time
+        raise Malformed("The body contains the character U+0000.")
+    if _LARGE.search(body):
+        _check_numbers(parsed)
     return parsed
 
 
-def _check_leaves(parsed: Any) -> None:
-    for leaf in _leaves(parsed):
-        if isinstance(leaf, str) and "\x00" in leaf:
-            raise Malformed("The body contains the character U+0000.")
-        if isinstance(leaf, float) and math.isinf(leaf):
-            raise Malformed("The body contains a number that is too large.")
+def _check_numbers(parsed: dict[str, Any]) -> None:
+    """Refuse infinities. The writer finds them without Python code: a walk of ours held the loop for 50 ms."""
+    try:
+        json.dumps(parsed, allow_nan=False)
+    except ValueError:
+        raise Malformed("The body contains a number that is too large.") from None
 
 
 def _without_quotes(error: str) -> str:
     """The parser's message is a kind and a place, as in 'expected value at line 1 column 1'."""
     return f"The body is not JSON as we read it: {error[:120]}."
-
-
-def _leaves(parsed: Any) -> Iterator[Any]:
-    """Everything in the value that is no container, keys too, without recursion."""
-    rest = [parsed]
-    while rest:
-        match rest.pop():
-            case dict(members):
-                rest.extend(members.keys())
-                rest.extend(members.values())
-            case list(items):
-                rest.extend(items)
-            case leaf:
-                yield leaf

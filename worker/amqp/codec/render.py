@@ -38,6 +38,13 @@ class WireRenderer(Renderer):
                 return problem_answer(Problem.make(ProblemCode.MESSAGE_ID_REUSED, detail))
 
     @override
+    def failure(self) -> Answer:
+        detail = (
+            "The command failed again and again on its own, and is kept for the operator. Asking again can help."
+        )
+        return problem_answer(Problem.make(ProblemCode.INTERNAL, detail))
+
+    @override
     def event(self, event: StreamEvent, *, causation_id: str | None) -> StoredEvent:
         model = schemas.StreamCreated if event.type is EventType.CREATED else schemas.StreamStopped
         body = schemas.write_event(
