@@ -11,15 +11,18 @@ from typing import Any, Final
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, text
 
 from devtools.ports import free_port
 from devtools.postgres import PrivatePostgres
 from migrations import runner
 from migrations.database import connected
-from tests.support.store_suite import a_stream, begin, load
+from tests.support.store_suite import AT, LATER, a_handled, a_stream, an_event, begin, load
+from tests.support.store_suite_relay import park
+from tests.support.store_suite_upkeep import prune
 from tests.support.stores import opened_store
-from worker.sql.tables import metadata
+from worker.sql.rows import event_values, handled_values, stream_values
+from worker.sql.tables import devices, handled_commands, metadata, stream_events, streams
 
 Schema = list[tuple[Any, ...]]
 
@@ -44,8 +47,8 @@ async def _upgrade(url: str, revision: str = "head") -> None:
     await asyncio.to_thread(runner.upgrade, url, revision)
 
 
-async def _downgrade(url: str) -> None:
-    await asyncio.to_thread(runner.downgrade, url, "base")
+async def _downgrade(url: str, revision: str = "base") -> None:
+    await asyncio.to_thread(runner.downgrade, url, revision)
 
 
 async def _current(url: str) -> str | None:
@@ -56,6 +59,11 @@ def _schema(connection: Connection) -> Schema:
     """Read everything that the database itself says about our tables."""
     questions = [_FILES] if connection.dialect.name == "sqlite" else [_COLUMNS, _CONSTRAINTS, _INDEXES]
     return [tuple(row) for question in questions for row in connection.execute(text(question))]
+
+
+async def _schema_of(url: str) -> Schema:
+    async with connected(url) as connection:
+        return await connection.run_sync(_schema)
 
 
 async def test_from_empty_equals_the_metadata(database_url: str) -> None:
@@ -86,6 +94,44 @@ async def test_up_down_up(database_url: str) -> None:
     await _upgrade(database_url)
     async with connected(database_url) as connection:
         assert await connection.run_sync(_schema) == first
+
+
+async def test_each_step_can_be_taken_back_and_taken_again(database_url: str) -> None:
+    steps = ["0001", "0002"]
+    assert runner.head() == steps[-1], "a new step belongs here"
+    schemas: dict[str, Schema] = {}
+    for step in steps:
+        await _upgrade(database_url, step)
+        schemas[step] = await _schema_of(database_url)
+    for step in reversed(steps[:-1]):
+        await _downgrade(database_url, step)
+        assert await _schema_of(database_url) == schemas[step]
+    await _upgrade(database_url)
+    assert await _schema_of(database_url) == schemas[steps[-1]]
+
+
+async def test_old_rows_survive_the_second_step_up_and_down(database_url: str) -> None:
+    await _upgrade(database_url, "0001")
+    stream, handled = a_stream(), a_handled()
+    async with opened_store(database_url) as store:
+        async with store._engine.begin() as connection:  # as the program of that revision wrote them
+            device = {"id": "cam-1", "sequence": 2, "latest_stream_id": stream.id}
+            await connection.execute(insert(devices), [device])
+            await connection.execute(insert(streams), [stream_values(stream)])
+            await connection.execute(insert(handled_commands), [handled_values(handled)])
+            events = [event_values(an_event("cam-1", sequence)) for sequence in (1, 2)]
+            await connection.execute(insert(stream_events), [events[0] | {"published_at": AT}])
+            await connection.execute(insert(stream_events), [events[1]])
+        await _upgrade(database_url)
+        loaded = await load(store, codes=frozenset({stream.code}), keys=frozenset({handled.identity.key}))
+        assert (loaded.streams, list(loaded.handled.values())) == ([stream], [handled])
+        assert [event.sequence for event in loaded.unpublished] == [2]
+        await park(store, "cam-1", 2)
+        assert await prune(store, handled=LATER, events=LATER) == 2
+    await _downgrade(database_url, "0001")
+    async with connected(database_url) as connection:
+        left = (await connection.execute(text("SELECT device_id, sequence FROM stream_events"))).all()
+        assert [tuple(row) for row in left] == [("cam-1", 2)]
 
 
 async def test_migrating_again_changes_nothing(database_url: str) -> None:

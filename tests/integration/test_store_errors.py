@@ -3,17 +3,20 @@
 import sqlite3
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from tests.support.stores import memory_store
 from worker.service.ports import CommitUnknown, ServiceError, StoreConflict, StoreUnavailable
 from worker.sql.engine import make_store
 from worker.sql.errors import Phase, translated
 
 CONFLICTS = ["23505", "23503", "40001", "40P01"]
-SAID_NO = ["25006", "42501", "42P01", "53100", "53200", "53300", "55P03", "58030"]
+SAID_NO = ["25006", "53100", "53200", "53300", "55P03", "58030", "XX001"]
+NOT_THERE = ["26000", "3F000", "42501", "42703", "42704", "42883", "42P01", "42P05", "42P10"]
 NO_ANSWER = ["08006", "25P03", "40003", "57014", "57P01", "57P03"]
-DEFECTS = ["22021", "22P02", "23502", "23514", "42601", None]
+DEFECTS = ["22003", "22021", "22P02", "23502", "23514", "42601", "42804", "XX000", None]
 
 
 class PgError(Exception):
@@ -46,7 +49,7 @@ def test_a_lost_race_is_a_conflict(sqlstate: str, phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.WORK, Phase.COMMIT])
-@pytest.mark.parametrize("sqlstate", SAID_NO)
+@pytest.mark.parametrize("sqlstate", [*SAID_NO, *NOT_THERE])
 def test_a_database_that_says_no_is_unavailable_at_commit_too(sqlstate: str, phase: Phase) -> None:
     assert type(_raised(_pg(sqlstate), phase)) is StoreUnavailable
 
@@ -127,3 +130,24 @@ def test_a_url_that_cannot_be_used_is_refused_without_showing_it(url: str) -> No
         make_store(url)
     assert "hunter2" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM nowhere",
+        "SELECT missing FROM devices",
+        "INSERT INTO devices (missing) VALUES (1)",
+        "SELECT nonsense(1)",
+    ],
+)
+async def test_a_file_of_another_revision_is_unavailable(statement: str) -> None:
+    async with memory_store() as store, store._engine.connect() as connection:
+        with pytest.raises(StoreUnavailable, match=r"no such|has no column"), translated(Phase.WORK):
+            await connection.execute(text(statement))
+
+
+async def test_a_statement_that_is_wrong_is_a_defect() -> None:
+    async with memory_store() as store, store._engine.connect() as connection:
+        with pytest.raises(OperationalError, match="syntax error"), translated(Phase.WORK):
+            await connection.execute(text("SELECT FROM WHERE"))

@@ -5,7 +5,7 @@ import random
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import pytest
 from sqlalchemy import text
@@ -13,23 +13,16 @@ from typing_extensions import override
 
 from devtools.ports import free_port
 from devtools.postgres import PrivatePostgres
+from tests.support.beside import HERE, at_commit, end_sessions, run_beside, until, waits_for_a_lock
 from tests.support.store_suite import AT, PATIENCE_S, a_handled, a_stream, an_event, begin, load, save
 from tests.support.stores import made_store, opened_store
 from worker.domain.roster import Device
-from worker.service.ports import (
-    Changes,
-    CommitUnknown,
-    Loaded,
-    StoreConflict,
-    StoreUnavailable,
-    Transaction,
-    Wanted,
-)
+from worker.service.ports import CommitUnknown, StoreConflict, StoreUnavailable, Transaction
+from worker.service.stored import Changes, Loaded, Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
 DATABASE: Final = "store_postgres"
-_HERE: Final = "datname = current_database()"
 
 
 @pytest.fixture(scope="module")
@@ -44,42 +37,6 @@ def url(postgres: PrivatePostgres) -> Iterator[str]:
 async def store(url: str) -> AsyncIterator[SqlStore]:
     async with made_store(url) as store:
         yield store
-
-
-async def _run(store: SqlStore, *statements: str) -> Any:
-    """Run statements beside the pipeline, and return what the last one says."""
-    assert store._reader
-    said = None
-    async with store._reader.begin() as connection:
-        for statement in statements:
-            result = await connection.execute(text(statement))
-            said = result.scalar() if result.returns_rows else None
-    return said
-
-
-async def _waits_for_a_lock(store: SqlStore) -> None:
-    """Wait until somebody waits for a lock in this database."""
-    blocked = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-    await _until(store, blocked + _HERE)
-
-
-async def _until(store: SqlStore, question: str) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if await _run(store, question):
-                return
-            await asyncio.sleep(0.01)
-
-
-async def _at_commit(store: SqlStore, do: str) -> None:
-    """Have the database do something in the middle of every COMMIT that saves a stream."""
-    await _run(
-        store,
-        "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql"
-        f" AS $$ BEGIN PERFORM {do}; RETURN NULL; END $$",
-        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON streams DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW EXECUTE FUNCTION at_commit()",
-    )
 
 
 async def test_the_sessions_have_limits(store: SqlStore) -> None:
@@ -126,7 +83,7 @@ async def test_two_workers_that_want_each_others_devices_do_not_deadlock(url: st
 
 
 async def test_devices_are_made_in_sorted_order_whatever_the_order_they_come_in(url: str, store: SqlStore) -> None:
-    await _run(store, *_slowly("INSERT", "devices"))
+    await run_beside(store, *_slowly("INSERT", "devices"))
     ids = [f"cam-{n}" for n in range(10)]
 
     async def make(mine: SqlStore, order: list[str], both: asyncio.Barrier) -> None:
@@ -163,7 +120,7 @@ async def test_two_workers_that_write_the_same_in_another_order_do_not_deadlock(
     events = [an_event("cam-1", n + 1) for n in range(10)]
     messages = [a_handled(f"m-{n}") for n in range(10)]
     await save(store, Changes(at=AT, events=events))
-    await _run(store, *_slowly("INSERT", "handled_commands"), *_slowly("UPDATE", "stream_events"))
+    await run_beside(store, *_slowly("INSERT", "handled_commands"), *_slowly("UPDATE", "stream_events"))
 
     async def write(mine: SqlStore, both: asyncio.Barrier, step: int) -> None:
         async def work(transaction: Transaction) -> None:
@@ -209,7 +166,7 @@ async def test_who_waited_for_a_device_sees_what_the_winner_committed(
         async def first_worker(transaction: Transaction) -> asyncio.Task[Loaded]:
             await transaction.load(wanted)
             late = asyncio.create_task(other.transact(second_worker))
-            await _waits_for_a_lock(store)
+            await waits_for_a_lock(store)
             changed = Device(id="cam-1", sequence=1, latest_stream_id=stream.id)
             await transaction.save(
                 Changes(at=AT, devices=[changed], new_streams=[stream], events=[event], handled=[handled])
@@ -237,17 +194,12 @@ async def test_a_device_that_another_worker_holds_too_long_is_unavailable(url: s
         assert (await load(impatient, creating=frozenset({"cam-1"}))).devices
 
 
-async def _end_sessions(store: SqlStore) -> None:
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
-    await _run(store, others + _HERE)
-
-
 async def test_a_session_that_is_ended_by_an_administrator_is_unavailable_and_then_made_anew(
     store: SqlStore,
 ) -> None:
     async def work(transaction: Transaction) -> None:
         await transaction.load(Wanted(creating=frozenset({"cam-1"})))
-        await _end_sessions(store)
+        await end_sessions(store)
         await transaction.save(Changes(at=AT, handled=[a_handled()]))
 
     with pytest.raises(StoreUnavailable):
@@ -280,7 +232,7 @@ async def test_a_transaction_left_idle_is_ended_by_the_database(url: str, store:
         async def work(transaction: Transaction) -> None:
             await transaction.load(Wanted(creating=frozenset({"cam-1"})))
             idle = "SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'idle in transaction' AND "
-            await _until(store, idle + _HERE)
+            await until(store, idle + HERE)
             await transaction.save(Changes(at=AT, new_streams=[a_stream()]))
 
         with pytest.raises(StoreUnavailable):
@@ -289,14 +241,14 @@ async def test_a_transaction_left_idle_is_ended_by_the_database(url: str, store:
 
 
 async def test_a_session_that_is_lost_during_commit_leaves_it_unknown(store: SqlStore) -> None:
-    await _at_commit(store, "pg_terminate_backend(pg_backend_pid())")
+    await at_commit(store, "PERFORM pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(CommitUnknown):
         await begin(store, a_stream())
     assert not (await load(store, devices=frozenset({"cam-1"}))).streams
 
 
 async def test_a_commit_that_outlasts_the_drivers_patience_is_unknown(url: str, store: SqlStore) -> None:
-    await _at_commit(store, "pg_sleep(60)")
+    await at_commit(store, "PERFORM pg_sleep(60)")
     async with opened_store(url, options=StoreOptions(statement_timeout_s=0.2)) as hasty:
         with pytest.raises(CommitUnknown, match="TimeoutError"):
             await begin(hasty, a_stream())
@@ -304,7 +256,7 @@ async def test_a_commit_that_outlasts_the_drivers_patience_is_unknown(url: str, 
 
 
 async def test_a_commit_that_nobody_answers_is_unknown(url: str, store: SqlStore) -> None:
-    await _at_commit(store, "pg_sleep(60)")
+    await at_commit(store, "PERFORM pg_sleep(60)")
     async with opened_store(url, options=StoreOptions(commit_timeout_s=0.2)) as hasty:
         with pytest.raises(CommitUnknown, match=r"longer than 0\.2 s"):
             await begin(hasty, a_stream())
@@ -312,8 +264,8 @@ async def test_a_commit_that_nobody_answers_is_unknown(url: str, store: SqlStore
 
 
 async def test_a_conflict_that_shows_at_commit_is_a_conflict(store: SqlStore) -> None:
-    await _run(store, "ALTER TABLE streams ADD CONSTRAINT late UNIQUE (code) DEFERRABLE INITIALLY DEFERRED")
-    await _run(store, "ALTER TABLE streams DROP CONSTRAINT uq_streams_code")
+    await run_beside(store, "ALTER TABLE streams ADD CONSTRAINT late UNIQUE (code) DEFERRABLE INITIALLY DEFERRED")
+    await run_beside(store, "ALTER TABLE streams DROP CONSTRAINT uq_streams_code")
     await begin(store, a_stream("cam-1"))
     with pytest.raises(StoreConflict):
         await begin(store, a_stream("cam-2"))
@@ -362,23 +314,23 @@ async def test_a_server_that_freezes_is_given_up_within_the_deadline(
 async def test_a_stale_statement_after_a_migration_is_unavailable_once(store: SqlStore) -> None:
     await begin(store, a_stream())
     await load(store, devices=frozenset({"cam-1"}))
-    await _run(store, "ALTER TABLE streams ALTER COLUMN version TYPE bigint")
+    await run_beside(store, "ALTER TABLE streams ALTER COLUMN version TYPE bigint")
     with pytest.raises(StoreUnavailable):
         await load(store, devices=frozenset({"cam-1"}))
     assert (await load(store, devices=frozenset({"cam-1"}))).streams
 
 
 async def test_a_standby_is_unavailable(store: SqlStore, url: str) -> None:
-    await _run(store, f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
+    await run_beside(store, f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
     async with opened_store(url) as after_failover:
         with pytest.raises(StoreUnavailable, match="read-only"):
             await begin(after_failover, a_stream())
-    await _run(store, f"ALTER DATABASE {DATABASE} RESET ALL")
+    await run_beside(store, f"ALTER DATABASE {DATABASE} RESET ALL")
 
 
 async def test_missing_tables_are_unavailable(store: SqlStore) -> None:
     await store.ping()
-    await _run(store, "DROP TABLE stream_events, streams, devices")
+    await run_beside(store, "DROP TABLE relayed_devices, stream_events, streams, devices")
     with pytest.raises(StoreUnavailable, match="does not exist"):
         await begin(store, a_stream())
     with pytest.raises(StoreUnavailable):

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from sqlalchemy.exc import StatementError
 from tests.support.store_suite import AT, LATER, a_handled, a_stream, an_event, begin, load, save
 from tests.support.stores import made_store, opened_store
 from worker.domain.roster import Device
-from worker.service.ports import Changes, StoreUnavailable, Transaction, Wanted
+from worker.service.ports import StoreUnavailable, Transaction
+from worker.service.stored import Changes, Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
@@ -131,6 +133,22 @@ async def test_an_event_keeps_the_moment_it_was_first_marked_at(store: SqlStore,
         marks = looking.execute("SELECT published_at FROM stream_events").fetchall()
     looking.close()
     assert marks == [("2026-01-12T09:30:00.123456Z",)]
+
+
+async def test_a_worker_that_was_not_seen_for_a_day_is_forgotten(store: SqlStore, file: Path) -> None:
+    async def sign_in(name: str, hours: int) -> None:
+        await store.transact(lambda transaction: transaction.sign_in(name, AT + timedelta(hours=hours)))
+
+    for name, hours in (("gone", 0), ("a", 0), ("b", 1), ("a", 2), ("c", 25)):
+        await sign_in(name, hours)
+    with sqlite3.connect(file) as looking:
+        seen = looking.execute("SELECT name, seen_at FROM workers ORDER BY name").fetchall()
+    looking.close()
+    assert seen == [
+        ("a", "2026-01-12T11:30:00.123456Z"),
+        ("b", "2026-01-12T10:30:00.123456Z"),
+        ("c", "2026-01-13T10:30:00.123456Z"),
+    ]
 
 
 async def test_two_workers_on_one_file_wait_for_each_other(file: Path) -> None:

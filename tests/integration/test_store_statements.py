@@ -7,13 +7,14 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import event
 
-from tests.support.store_suite import AT, a_handled, a_stream, an_event, save
+from tests.support.store_suite import AT, LATER, a_handled, a_stream, an_event, save
 from tests.support.stores import made_store
 from worker.domain.code import code_from_bits
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import StoredEvent
-from worker.service.ports import Changes, Transaction, Wanted
+from worker.service.ports import Transaction
+from worker.service.stored import Changes, Claim, Horizon, Parking, Wanted
 from worker.sql.store import SqlStore
 
 LOAD: Final = ["SELECT streams", "INSERT devices", "SELECT devices", "SELECT streams", "SELECT handled_commands"]
@@ -27,6 +28,19 @@ LOAD_AND_SAVE: Final = [
     "INSERT handled_commands",
     "UPDATE stream_events",
 ]
+SWEEP: Final = [
+    "INSERT workers",
+    "DELETE workers",
+    "SELECT devices",
+    "SELECT relayed_devices",
+    "INSERT relayed_devices",
+    "UPDATE stream_events",
+    "INSERT relayed_devices",
+    "DELETE relayed_devices",
+    "UPDATE relayed_devices",
+    "SELECT stream_events",
+]
+PRUNE: Final = ["DELETE handled_commands", "DELETE stream_events"]
 
 
 @contextmanager
@@ -36,7 +50,8 @@ def statements_sent(store: SqlStore) -> Iterator[list[str]]:
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         words = statement.split()
-        table = {"SELECT": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE"}.get(words[0])
+        words = words[words.index("INSERT") :] if words[0] == "WITH" else words
+        table = {"SELECT": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE", "DELETE": "FROM"}.get(words[0])
         if table:  # BEGIN is a statement on one of the databases and a call on the other
             sent.append(f"{words[0]} {words[words.index(table) + 1]}")
 
@@ -88,6 +103,38 @@ async def test_a_batch_of_any_size_sends_the_same_twelve_statements(database_url
         with statements_sent(store) as sent:
             await _batch(store, old, earlier)
         assert sent == LOAD_AND_SAVE
+
+
+@pytest.mark.parametrize("size", [1, 200])
+async def test_a_sweep_of_any_size_sends_the_same_ten_statements(database_url: str, size: int) -> None:
+    async with made_store(database_url) as store:
+        left = [an_event(f"cam-{number}") for number in range(2 * size)]
+        await save(store, Changes(at=AT, events=left))
+
+        async def sweep(transaction: Transaction) -> int:
+            await transaction.sign_in("a", AT)
+            refused = {event.device_id: event.sequence for event in left[:size]}
+            await transaction.refused(refused, Parking(at=AT, after=2, retry_at=LATER))
+            await transaction.save(Changes(at=AT, published=[event.id for event in left[size:]]))
+            claim = Claim(worker="a", now=AT, until=LATER, before=LATER, limit=2 * size)
+            return len(await transaction.claim(claim))
+
+        with statements_sent(store) as sent:
+            assert await store.transact(sweep) == size
+        assert sent == SWEEP
+
+
+async def test_pruning_sends_two_statements_and_without_a_retention_of_events_one(database_url: str) -> None:
+    async with made_store(database_url) as store:
+        for events_before, expected in ((AT, PRUNE), (None, PRUNE[:1])):
+            horizon = Horizon(handled_before=AT, events_before=events_before, limit=10)
+
+            async def prune(transaction: Transaction, horizon: Horizon = horizon) -> int:
+                return await transaction.prune(horizon)
+
+            with statements_sent(store) as sent:
+                await store.transact(prune)
+            assert sent == expected
 
 
 async def test_a_statement_with_nothing_to_do_is_not_sent(database_url: str) -> None:

@@ -2,19 +2,32 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Handled, MessageKey, StoredEvent
-from worker.service.ports import Changes, Loaded, StoreConflict, StoreUnavailable, Transaction, Wanted
+from worker.service.ports import StoreConflict, StoreUnavailable, Transaction
+from worker.service.stored import UNPUBLISHED_MAX, Changes, Claim, Horizon, Loaded, Parking, Wanted
 from worker.sql.shield import to_its_end
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeRelayed:
+    """Whose a device is, and how often its next event was refused."""
+
+    worker: str = ""
+    claimed_until: datetime
+    sequence: int | None = None
+    refusals: int = 0
+    parked_at: datetime | None = None
+    retry_at: datetime | None = None
 
 
 @dataclass(kw_only=True)
@@ -28,6 +41,8 @@ class FakeTables:
     events: dict[tuple[str, int], StoredEvent] = field(default_factory=dict)  # by device and sequence
     published: dict[UUID, datetime | None] = field(default_factory=dict)  # by event; None until it is
     handled: dict[MessageKey, Handled] = field(default_factory=dict)
+    relayed: dict[str, FakeRelayed] = field(default_factory=dict)  # by device
+    workers: dict[str, datetime] = field(default_factory=dict)  # when each was seen last
 
     def copy(self) -> "FakeTables":
         """Return a copy that changes apart from this one. The values in it are frozen and shared."""
@@ -37,6 +52,11 @@ class FakeTables:
     def unpublished(self) -> list[StoredEvent]:
         """The outbox, by device and sequence."""
         return [event for _, event in sorted(self.events.items()) if self.published[event.id] is None]
+
+    def is_unpublished(self, device_id: str, sequence: int | None) -> bool:
+        """Whether the device has this event, and it is in the outbox."""
+        event = self.events.get((device_id, sequence)) if sequence is not None else None
+        return event is not None and self.published[event.id] is None
 
 
 class FakeTransaction:
@@ -52,6 +72,7 @@ class FakeTransaction:
             tables.devices.setdefault(device_id, Device(id=device_id))
         ids = {id_ for id_ in wanted.stream_ids if id_ in tables.streams}
         ids |= {tables.codes[code] for code in wanted.codes if code in tables.codes}
+        ids = {id_ for id_ in ids if _may_be_seen(wanted, tables.streams[id_])}
         meant = wanted.devices | wanted.creating | {tables.streams[id_].device_id for id_ in ids}
         locked = [tables.devices[id_] for id_ in sorted(meant) if id_ in tables.devices]
         ids |= {device.latest_stream_id for device in locked if device.latest_stream_id in tables.streams}
@@ -59,8 +80,28 @@ class FakeTransaction:
             devices=locked,
             streams=[tables.streams[id_] for id_ in ids],
             handled={key: tables.handled[key] for key in wanted.keys if key in tables.handled},
-            unpublished=[event for event in tables.unpublished if event.device_id in meant],
+            **self._outbox_of([device.id for device in locked]),
         )
+
+    def _outbox_of(self, device_ids: Sequence[str]) -> dict[str, Any]:
+        outbox = self.tables.unpublished
+        by_device = {id_: [e for e in outbox if e.device_id == id_] for id_ in device_ids}
+        parked = {id_ for id_, events in by_device.items() if events and self._is_parked(id_)}
+        return {
+            "unpublished": [
+                e for id_ in device_ids if id_ not in parked for e in by_device[id_][:UNPUBLISHED_MAX]
+            ],
+            "cut": frozenset(id_ for id_ in by_device if len(by_device[id_]) > UNPUBLISHED_MAX) - parked,
+            "parked": frozenset(parked),
+        }
+
+    def _is_parked(self, device_id: str) -> bool:
+        row = self.tables.relayed.get(device_id)
+        return bool(row and row.parked_at) and self._is_held_up(device_id)
+
+    def _is_held_up(self, device_id: str) -> bool:
+        row = self.tables.relayed.get(device_id)
+        return row is not None and self.tables.is_unpublished(device_id, row.sequence)
 
     async def save(self, changes: Changes) -> None:
         try:
@@ -87,10 +128,58 @@ class FakeTransaction:
             if id_ in tables.published:
                 tables.published[id_] = tables.published[id_] or changes.at
 
-    async def unpublished(self, *, before: datetime, limit: int, after: str = "") -> Sequence[StoredEvent]:
-        outbox = [event for event in self.tables.unpublished if event.device_id > after]
-        late = {event.device_id for event in outbox if event.at < before}
-        return [event for event in outbox if event.device_id in late][:limit]
+    async def claim(self, claim: Claim) -> Sequence[StoredEvent]:
+        relayed, outbox = self.tables.relayed, self.tables.unpublished
+        late = sorted({e.device_id for e in outbox if e.at < claim.before and e.device_id > claim.after})
+        mine = [device_id for device_id in late if self._is_free(device_id, claim)][: claim.limit]
+        for device_id in mine:
+            row = relayed.get(device_id) or FakeRelayed(claimed_until=claim.until)
+            relayed[device_id] = replace(row, worker=claim.worker, claimed_until=claim.until)
+        waiting = {event.device_id for event in outbox}
+        for device_id in list(relayed):
+            row = relayed[device_id]
+            if device_id not in waiting:
+                if not claim.after:
+                    del relayed[device_id]
+            elif row.sequence is not None and not self._is_held_up(device_id):
+                relayed[device_id] = FakeRelayed(worker=row.worker, claimed_until=row.claimed_until)
+        return [event for event in outbox if event.device_id in mine][: claim.limit]
+
+    def _is_free(self, device_id: str, claim: Claim) -> bool:
+        row = self.tables.relayed.get(device_id)
+        if row is None:
+            return True
+        rests = row.retry_at is not None and row.retry_at > claim.now and self._is_held_up(device_id)
+        return not rests and (row.worker in {"", claim.worker} or row.claimed_until <= claim.now)
+
+    async def refused(self, refused: Mapping[str, int], parking: Parking) -> Sequence[str]:
+        parked = []
+        for device_id, sequence in sorted(refused.items()):
+            row = self.tables.relayed.get(device_id) or FakeRelayed(claimed_until=parking.at)
+            if row.sequence != sequence:
+                row = replace(row, sequence=sequence, refusals=0, parked_at=None, retry_at=None)
+            row = replace(row, refusals=row.refusals + 1)
+            if row.refusals >= parking.after:
+                if row.parked_at is None:
+                    parked.append(device_id)
+                row = replace(row, parked_at=row.parked_at or parking.at, retry_at=parking.retry_at)
+            self.tables.relayed[device_id] = row
+        return parked
+
+    async def prune(self, horizon: Horizon) -> int:
+        tables = self.tables
+        handled = [h for h in tables.handled.values() if h.at < horizon.handled_before]
+        for old in sorted(handled, key=lambda h: h.at)[: horizon.limit]:
+            del tables.handled[old.identity.key]
+        before = horizon.events_before
+        events = [e for e in tables.events.values() if before and tables.published[e.id] and e.at < before]
+        for event in sorted(events, key=lambda e: e.at)[: horizon.limit]:
+            del tables.events[event.device_id, event.sequence], tables.published[event.id]
+        return min(len(handled), horizon.limit) + min(len(events), horizon.limit)
+
+    async def sign_in(self, worker: str, at: datetime) -> None:
+        seen = {**self.tables.workers, worker: at}
+        self.tables.workers = {name: last for name, last in seen.items() if last >= at - timedelta(days=1)}
 
     def _put_stream(self, stream: Stream) -> None:
         tables = self.tables
@@ -160,6 +249,10 @@ class FakeStore:
             if failure:
                 raise failure.error
             return result
+
+
+def _may_be_seen(wanted: Wanted, stream: Stream) -> bool:
+    return wanted.means(stream_id=stream.id, code=stream.code, device_id=stream.device_id)
 
 
 def _refuse(broken: bool, what: str, value: object) -> None:  # noqa: FBT001 - reads as a sentence

@@ -11,7 +11,8 @@ from tests.support.making import BEGAN
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Answer, Handled, Identity, MessageKey, StoredEvent
-from worker.service.ports import Changes, Loaded, Store, StoreConflict, Transaction, Wanted
+from worker.service.ports import Store, StoreConflict, Transaction
+from worker.service.stored import Changes, Loaded, Wanted
 
 AT: Final = BEGAN
 LATER: Final = AT + timedelta(seconds=5)
@@ -27,13 +28,15 @@ def an_event(device_id: str = "cam-1", sequence: int = 1, *, at: datetime = AT) 
     return StoredEvent(id=uuid4(), device_id=device_id, sequence=sequence, type="stream.created", at=at, body=body)
 
 
-def a_handled(message_id: str = "m-1", sender: str = "", *, problem: str | None = None) -> Handled:
+def a_handled(
+    message_id: str = "m-1", sender: str = "", *, problem: str | None = None, at: datetime = AT
+) -> Handled:
     return Handled(
         identity=Identity(key=MessageKey(sender=sender, message_id=message_id), digest=bytes(range(32))),
         answer=Answer(
             type="stream.reply", content_type="application/json", body=b'{"a":"\xc3\xa9"}', problem=problem
         ),
-        at=AT,
+        at=at,
     )
 
 
@@ -166,30 +169,6 @@ class StoreSuite:
         await save(store, Changes(at=LATER, published=[first.id]))
         await save(store, Changes(at=LATER, published=[first.id, uuid4()]))
         assert (await load(store, devices=frozenset({"cam-1"}))).unpublished == [second]
-
-    async def test_the_relay_sees_all_events_of_a_device_that_has_a_late_one(self, store: Store) -> None:
-        late, fresh = an_event("late", 1), an_event("late", 2, at=LATER)
-        other, done = an_event("fresh", 1, at=LATER), an_event("done", 1)
-        await save(store, Changes(at=AT, events=[fresh, late, other, done]))
-        await save(store, Changes(at=AT, published=[done.id]))
-
-        async def look(transaction: Transaction) -> list[list[StoredEvent]]:
-            moments = [(LATER, 10), (LATER, 1), (AT, 10), (LATER + timedelta(microseconds=1), 10)]
-            return [list(await transaction.unpublished(before=at, limit=limit)) for at, limit in moments]
-
-        assert await store.transact(look) == [[late, fresh], [late], [], [other, late, fresh]]
-
-    async def test_the_relay_can_go_on_behind_a_device(self, store: Store) -> None:
-        events = [an_event(device_id, 1) for device_id in ("B", "a", "a-1", "b")]
-        await save(store, Changes(at=AT, events=events))
-
-        async def look(transaction: Transaction) -> list[list[str]]:
-            seen = [
-                await transaction.unpublished(before=LATER, limit=9, after=after) for after in ("", "B", "a", "b")
-            ]
-            return [[event.device_id for event in page] for page in seen]
-
-        assert await store.transact(look) == [["B", "a", "a-1", "b"], ["a", "a-1", "b"], ["a-1", "b"], []]
 
     async def test_the_work_sees_what_it_saved(self, store: Store) -> None:
         stream = a_stream()

@@ -14,6 +14,8 @@ _MODULES: Final[Mapping[str, str]] = {
     "health": "worker.cli.health",
     "send": "worker.cli.send",
     "watch": "worker.cli.watch",
+    "dead": "worker.cli.dead",
+    "events": "worker.cli.events",
 }
 
 

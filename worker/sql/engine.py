@@ -1,16 +1,17 @@
 """Where SQLite and PostgreSQL differ. Everything else in this package is the same for both."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from worker.sql.parked import ParkedDevices
 from worker.sql.store import SqlStore
-from worker.sql.tables import devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,40 @@ _KEEPALIVES_MAX: Final = 3
 _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it, the session can still be used
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Engines:
+    """One connection that writes, one that looks (None: there is only the one), and the database's own INSERT."""
+
+    pipeline: AsyncEngine
+    reader: AsyncEngine | None
+    insert: Callable[[Table], Any]
+
+
 def make_store(url: str, *, options: StoreOptions = _DEFAULTS) -> SqlStore:
     """Make the store of a `sqlite://…` or `postgresql://…` URL. Nothing is connected yet, and nothing migrated.
 
     Raises ValueError for any other URL, without showing it: it may hold a password.
     """
+    engines = _engines(url, options)
+    return SqlStore(
+        engines.pipeline,
+        reader=engines.reader,
+        insert=engines.insert,
+        transaction_timeout_s=options.transaction_timeout_s,
+        commit_timeout_s=options.commit_timeout_s,
+        ping_timeout_s=options.ping_timeout_s,
+    )
+
+
+def make_parked_devices(url: str, *, options: StoreOptions = _DEFAULTS) -> ParkedDevices:
+    """Make what shows and frees parked devices, as `make_store` makes a store. Raises ValueError as it does."""
+    engines = _engines(url, options)
+    return ParkedDevices(
+        engines.pipeline, reader=engines.reader or engines.pipeline, timeout_s=options.transaction_timeout_s
+    )
+
+
+def _engines(url: str, options: StoreOptions) -> _Engines:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -57,7 +87,7 @@ def make_store(url: str, *, options: StoreOptions = _DEFAULTS) -> SqlStore:
             raise ValueError(f"the database must be sqlite or postgresql, not {other}")
 
 
-def _sqlite(url: URL, options: StoreOptions) -> SqlStore:
+def _sqlite(url: URL, options: StoreOptions) -> _Engines:
     in_memory = url.database in {None, "", ":memory:"}
     pipeline = _engine(url, in_memory=in_memory)
     # IMMEDIATE: a transaction that reads first and wants to write later is refused when another wrote meanwhile.
@@ -76,8 +106,7 @@ def _sqlite(url: URL, options: StoreOptions) -> SqlStore:
     if reader is not None:
         pragmas = {"busy_timeout": _ms(options.busy_timeout_s), "query_only": "ON"}
         _prepare_sqlite(reader, begin="BEGIN", pragmas=pragmas)
-    adopt = sqlite.insert(devices).on_conflict_do_nothing()
-    return _store(pipeline, reader, adopt, options)
+    return _Engines(pipeline=pipeline, reader=reader, insert=sqlite.insert)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, pragmas: dict[str, str]) -> None:
@@ -105,7 +134,7 @@ def _prepare_sqlite(engine: AsyncEngine, *, begin: str, pragmas: dict[str, str])
         connection.exec_driver_sql(begin)
 
 
-def _postgresql(url: URL, options: StoreOptions) -> SqlStore:
+def _postgresql(url: URL, options: StoreOptions) -> _Engines:
     connect_args = {
         "timeout": options.connect_timeout_s,
         "command_timeout": options.statement_timeout_s + _DRIVER_GRACE_S,
@@ -122,8 +151,7 @@ def _postgresql(url: URL, options: StoreOptions) -> SqlStore:
     # Each statement must see what was committed while it waited for a lock: not so at any higher level.
     pipeline = _engine(url, connect_args=connect_args, isolation_level="READ COMMITTED")
     reader = _engine(url, connect_args=connect_args)
-    adopt = postgresql.insert(devices).on_conflict_do_nothing()
-    return _store(pipeline, reader, adopt, options)
+    return _Engines(pipeline=pipeline, reader=reader, insert=postgresql.insert)
 
 
 def _engine(url: URL, *, in_memory: bool = False, **options: Any) -> AsyncEngine:
@@ -132,17 +160,6 @@ def _engine(url: URL, *, in_memory: bool = False, **options: Any) -> AsyncEngine
         options |= {"pool_size": 1, "max_overflow": 0}
     # Nothing is reset when a connection goes back: the store ends every transaction itself.
     return create_async_engine(url, hide_parameters=True, pool_reset_on_return=None, **options)
-
-
-def _store(pipeline: AsyncEngine, reader: AsyncEngine | None, adopt: Any, options: StoreOptions) -> SqlStore:
-    return SqlStore(
-        pipeline,
-        reader=reader,
-        adopt=adopt,
-        transaction_timeout_s=options.transaction_timeout_s,
-        commit_timeout_s=options.commit_timeout_s,
-        ping_timeout_s=options.ping_timeout_s,
-    )
 
 
 def _ms(seconds: float) -> str:

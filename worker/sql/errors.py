@@ -1,5 +1,6 @@
 """Where the libraries' errors stop: what a database error means to the service."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,15 +36,24 @@ _BY_SQLSTATE: Final = {
     "25006": _Meaning.AWAY,  # read-only transaction: a standby, after a failover
     "25P03": _Meaning.LOST,  # idle-in-transaction timeout
     "25P04": _Meaning.LOST,  # transaction timeout
+    "26000": _Meaning.AWAY,  # no such prepared statement: something between us and the database swaps sessions
+    "3F000": _Meaning.AWAY,  # no such schema: like the missing things below, no command's fault
     "40001": _Meaning.CONFLICT,  # serialization failure
     "40003": _Meaning.LOST,  # statement completion unknown
     "40P01": _Meaning.CONFLICT,  # deadlock detected
-    "42501": _Meaning.AWAY,  # a missing grant is no command's fault
-    "42P01": _Meaning.AWAY,  # nor is a missing table
+    "42501": _Meaning.AWAY,  # no right to it
+    "42703": _Meaning.AWAY,  # no such column
+    "42704": _Meaning.AWAY,  # no such object
+    "42883": _Meaning.AWAY,  # no such function
+    "42P01": _Meaning.AWAY,  # no such table
+    "42P05": _Meaning.AWAY,  # a prepared statement of that name is there: as 26000
+    "42P10": _Meaning.AWAY,  # no such unique constraint, for ON CONFLICT
     "53": _Meaning.AWAY,  # insufficient resources: disk full, out of memory, too many connections
     "55P03": _Meaning.AWAY,  # lock timeout
     "57": _Meaning.LOST,  # operator intervention: statement timeout, shutdown, cannot connect now
     "58": _Meaning.AWAY,  # system error: I/O
+    "XX001": _Meaning.AWAY,  # a corrupted table: writing on would make it worse
+    "XX002": _Meaning.AWAY,  # a corrupted index
 }
 
 # https://www.sqlite.org/rescode.html: primary codes, and the extended ones of constraints
@@ -58,11 +68,15 @@ _BY_SQLITE_CODE: Final = {
     sqlite3.SQLITE_FULL: _Meaning.AWAY,
     sqlite3.SQLITE_CANTOPEN: _Meaning.AWAY,
     sqlite3.SQLITE_PROTOCOL: _Meaning.AWAY,
+    sqlite3.SQLITE_SCHEMA: _Meaning.AWAY,  # it was changed under a statement
     sqlite3.SQLITE_NOTADB: _Meaning.AWAY,
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: _Meaning.CONFLICT,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: _Meaning.CONFLICT,
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: _Meaning.CONFLICT,
 }
+
+# What SQLite says, under its code for everything else, of a file that is not migrated.
+_NOT_THERE: Final = re.compile(r"no such (table|column|function|index)|table \S+ has no column named")
 
 
 @contextmanager
@@ -101,6 +115,8 @@ def _meaning(error: Exception, phase: Phase) -> _Meaning | None:
 def _by_code(error: BaseException | None) -> _Meaning | None:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0)  # errors of the module itself have none
+        if code == sqlite3.SQLITE_ERROR and _NOT_THERE.match(str(error)):
+            return _Meaning.AWAY
         return _BY_SQLITE_CODE.get(code) or _BY_SQLITE_CODE.get(code & 0xFF)
     state = _sqlstate(error) or ""
     return _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])

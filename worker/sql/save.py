@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from worker.service.ports import Changes
+from worker.service.stored import Changes
 from worker.sql.rows import event_values, handled_values, stream_values
 from worker.sql.tables import devices, handled_commands, stream_events, streams
 

@@ -1,75 +1,23 @@
 """The store: one transaction at a time on the pipeline's own connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Insert, select
+from sqlalchemy import Table, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from worker.service.messages import StoredEvent
-from worker.service.ports import (
-    Changes,
-    CommitUnknown,
-    Loaded,
-    ServiceError,
-    StoreUnavailable,
-    Transaction,
-    Wanted,
-)
+from worker.service.ports import CommitUnknown, ServiceError, StoreUnavailable, Transaction
 from worker.sql.errors import Phase, translated
-from worker.sql.load import left_behind, load
-from worker.sql.save import save
 from worker.sql.shield import to_its_end
 from worker.sql.tables import devices
+from worker.sql.transaction import SqlTransaction
 
 T = TypeVar("T")
 
 _ALIVE: Final = select(devices.c.id).limit(1)  # reads a page of a table; `SELECT 1` would not on SQLite
-
-
-class SqlTransaction:
-    """One transaction on one connection; see `worker.service.ports.Transaction`."""
-
-    def __init__(self, connection: AsyncConnection, *, adopt: Insert) -> None:
-        self._connection = connection
-        self._adopt = adopt
-        self._failure: Exception | None = None
-
-    async def load(self, wanted: Wanted) -> Loaded:
-        """Lock the devices that are meant, then read. Raises StoreUnavailable or StoreConflict."""
-        with self._statements():
-            return await load(self._connection, wanted, adopt=self._adopt)
-
-    async def save(self, changes: Changes) -> None:
-        """Write each kind of change in one bulk statement. Raises StoreUnavailable or StoreConflict."""
-        with self._statements():
-            await save(self._connection, changes)
-
-    async def unpublished(self, *, before: datetime, limit: int, after: str = "") -> Sequence[StoredEvent]:
-        """Return what the relay should look at. Raises StoreUnavailable."""
-        with self._statements():
-            return await left_behind(self._connection, before=before, limit=limit, after=after)
-
-    def check(self) -> None:
-        """Raise the error of a statement that failed, if the work kept it to itself.
-
-        PostgreSQL answers COMMIT after a failed statement by rolling back, and calls that a success.
-        """
-        if self._failure:
-            raise self._failure
-
-    @contextmanager
-    def _statements(self) -> Iterator[None]:
-        try:
-            with translated(Phase.WORK):
-                yield
-        except Exception as error:
-            self._failure = error
-            raise
 
 
 class SqlStore:
@@ -84,14 +32,14 @@ class SqlStore:
         engine: AsyncEngine,
         *,
         reader: AsyncEngine | None,
-        adopt: Insert,
+        insert: Callable[[Table], Any],
         transaction_timeout_s: float,
         commit_timeout_s: float,
         ping_timeout_s: float,
     ) -> None:
         self._engine = engine
         self._reader = reader
-        self._adopt = adopt
+        self._insert = insert
         self._transaction_timeout_s = transaction_timeout_s
         self._commit_timeout_s = commit_timeout_s
         self._ping_timeout_s = ping_timeout_s
@@ -125,7 +73,7 @@ class SqlStore:
             async with _within(self._transaction_timeout_s, StoreUnavailable):
                 with translated(Phase.CONNECT):
                     await connection.begin()
-                transaction = SqlTransaction(connection, adopt=self._adopt)
+                transaction = SqlTransaction(connection, insert=self._insert)
                 result = await work(transaction)
                 transaction.check()
             async with _within(self._commit_timeout_s, CommitUnknown):

@@ -1,4 +1,4 @@
-"""The four tables, as Core sees them. `migrations/` makes them; a test holds the two together."""
+"""The tables, as Core sees them. `migrations/` makes them; a test holds the two together."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -130,6 +130,15 @@ Index(
     postgresql_where=stream_events.c.published_at.is_(None),
 )
 
+# For retention, which takes the oldest first. Its entries are added at its right end, in the order of time: of all
+# the indexes of this table it costs a write the least, and none to an event until it is published.
+Index(
+    "ix_stream_events_published",
+    stream_events.c.at,
+    sqlite_where=stream_events.c.published_at.is_not(None),
+    postgresql_where=stream_events.c.published_at.is_not(None),
+)
+
 handled_commands: Final = Table(
     "handled_commands",
     metadata,
@@ -143,4 +152,27 @@ handled_commands: Final = Table(
     Column("handled_at", UtcTime, nullable=False),
     CheckConstraint("length(digest) = 32", name="digest"),
     Index(None, "handled_at"),  # they are pruned by age
+)
+
+# What the relay knows of a device whose events wait: whose turn it is, and how often the broker refused its next
+# event, the one with this sequence. There is a row only as long as there is a reason for it.
+relayed_devices: Final = Table(
+    "relayed_devices",
+    metadata,
+    Column("device_id", _NAME, ForeignKey(devices.c.id), primary_key=True),
+    Column("worker", Text, nullable=False),  # '' is nobody
+    Column("claimed_until", UtcTime, nullable=False),
+    Column("sequence", BigInteger),
+    Column("refusals", Integer, nullable=False),
+    Column("parked_at", UtcTime),
+    Column("retry_at", UtcTime),
+    CheckConstraint("refusals >= 0", name="refusals"),
+    CheckConstraint("(parked_at IS NULL) = (retry_at IS NULL)", name="parked"),
+)
+
+workers: Final = Table(
+    "workers",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
 )
