@@ -31,9 +31,10 @@ BEGAN = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """A delivery that is nothing but its number."""
+    """A delivery that is nothing but its number, and whether it came before."""
 
     tag: int
+    redelivered: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +64,7 @@ def received(
     reply_to: str | None = "amq.gen-asker",
     said: bytes | None = None,
     tag: int | None = None,
+    only_for: str | None = None,
 ) -> Received:
     """Return a command as it comes out of the codec. `said` stands for its bytes: other bytes, other digest."""
     digest = hashlib.sha256(said if said is not None else repr(command).encode()).digest()
@@ -73,6 +75,7 @@ def received(
         if message_id
         else None,
         reply_to=ReplyTo(address=reply_to, correlation_id=message_id) if reply_to else None,
+        only_for=only_for,
     )
 
 

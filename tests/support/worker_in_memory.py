@@ -8,17 +8,34 @@ from datetime import datetime, timedelta
 from tests.support.fake_broker import FakeBroker, FakeSession
 from tests.support.making import BEGAN, SteadyMint
 from worker.amqp.codec.render import WireRenderer
-from worker.service.batch import Batches, Patience
+from worker.service.batch import Batches
+from worker.service.housekeeping import Housekeeping
+from worker.service.isolating import Isolating, Trial
 from worker.service.messages import StoredEvent
+from worker.service.outbox import Outbox, ParkingPolicy
 from worker.service.outstanding import Outstanding
-from worker.service.ports import EpochOver, Store, Transaction
+from worker.service.persisting import Patience, Persistence
+from worker.service.ports import EpochOver, Inbox, Store, Transaction
 from worker.service.process import Flow, Pipeline
+from worker.service.pruning import Pruner, Retention
 from worker.service.relay import Relay, RelayPolicy
 from worker.service.say import Speaker
+from worker.service.stored import Claim
 
 EPOCHS_MAX = 100
 DEADLINE_S = 10
 AGES_LATER = BEGAN + timedelta(days=365)
+
+
+@dataclass(slots=True)
+class Hurry:
+    """A clock that leaps whenever somebody looks, so that the relay is always at work."""
+
+    now: datetime = field(default=AGES_LATER)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=60)
+        return self.now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,29 +46,65 @@ class WorkerInMemory:
     broker: FakeBroker = field(default_factory=FakeBroker)
     mint: SteadyMint = field(default_factory=SteadyMint)
     clock: Callable[[], datetime] = lambda: AGES_LATER
-    policy: RelayPolicy = field(default_factory=RelayPolicy)
+    policy: RelayPolicy = field(default_factory=lambda: RelayPolicy(worker="w-1"))
+    parking: ParkingPolicy = field(default_factory=ParkingPolicy)
+    retention: Retention = field(default_factory=lambda: Retention(handled_s=3_600))
     flow: Flow = field(default_factory=lambda: Flow(idle_s=0.005))
     event_retries: int = 1
     patience_s: float = 0.0001
+    hold_s: float = 5.0
     outstanding: Outstanding = field(default_factory=Outstanding)  # of the latest epoch
 
-    def batches(self) -> Batches:
+    def persistence(self, inbox: Inbox | None = None) -> Persistence:
+        """Make what an epoch runs its transactions through."""
+        return Persistence(
+            store=self.store,
+            inbox=inbox or self.broker.open(),
+            patience=Patience(first_s=self.patience_s, longest_s=10 * self.patience_s, hold_s=self.hold_s),
+        )
+
+    def batches(self, persistence: Persistence | None = None) -> Batches:
         """Make the first half of an epoch."""
         self.outstanding = Outstanding()
         return Batches(
-            store=self.store,
+            persistence=persistence or self.persistence(),
             renderer=WireRenderer(),
             mint=self.mint,
             outstanding=self.outstanding,
-            patience=Patience(first_s=self.patience_s, longest_s=10 * self.patience_s),
+        )
+
+    def outbox(self, persistence: Persistence | None = None) -> Outbox:
+        """Make the outbox that goes with the batches made last."""
+        return Outbox(
+            persistence=persistence or self.persistence(),
+            outstanding=self.outstanding,
+            parking=self.parking,
+            clock=self.clock,
+        )
+
+    def isolating(self, persistence: Persistence | None = None) -> Isolating:
+        """Make batches that put a command aside which fails on its own."""
+        persistence = persistence or self.persistence()
+        return Isolating(
+            batches=self.batches(persistence),
+            persistence=persistence,
+            renderer=WireRenderer(),
+            trial=Trial(tries=3, worker="w-1"),
+            clock=self.clock,
         )
 
     def pipeline(self, session: FakeSession) -> Pipeline:
-        batches = self.batches()
+        persistence = self.persistence(session)
+        isolating = self.isolating(persistence)
+        outbox = self.outbox(persistence)
         return Pipeline(
             inbox=session,
-            batches=batches,
-            relay=Relay(batches=batches, policy=self.policy, clock=self.clock),
+            isolating=isolating,
+            housekeeping=Housekeeping(
+                outbox=outbox,
+                relay=Relay(outbox=outbox, policy=self.policy, clock=self.clock),
+                pruner=Pruner(persistence=persistence, retention=self.retention, clock=self.clock),
+            ),
             speaker=Speaker(
                 publisher=session,
                 outstanding=self.outstanding,
@@ -95,9 +148,11 @@ class WorkerInMemory:
 
 
 async def outbox(store: Store) -> list[StoredEvent]:
-    """Return the events that are not marked as published."""
+    """Return the events that are not marked as published, whoever has their devices, and take none over."""
+    later = AGES_LATER + timedelta(days=3_650)
+    claim = Claim(worker="onlooker", now=later, until=BEGAN, before=later, limit=10_000)
 
     async def look(transaction: Transaction) -> list[StoredEvent]:
-        return list(await transaction.unpublished(before=AGES_LATER, limit=10_000))
+        return list(await transaction.claim(claim))
 
     return await store.transact(look)

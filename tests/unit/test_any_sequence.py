@@ -4,8 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +18,10 @@ from tests.support.fake_broker import FakeBroker, Fate
 from tests.support.fakes_store import FakeStore
 from tests.support.making import by_code, content_of, create, get, received, stop
 from tests.support.model import Ask, Fact, Model, Told
-from tests.support.worker_in_memory import AGES_LATER, WorkerInMemory, outbox
+from tests.support.worker_in_memory import Hurry, WorkerInMemory, outbox
 from worker.domain.commands import Command
 from worker.service.messages import Answer, Received, Reply, StoredEvent
+from worker.service.outbox import ParkingPolicy
 from worker.service.ports import CommitUnknown, StoreConflict, StoreUnavailable
 from worker.service.process import Flow
 from worker.service.relay import RelayPolicy
@@ -41,17 +41,6 @@ class Sent:
     sender: str
     message_id: str | None
     said: bytes
-
-
-@dataclass(slots=True)
-class Hurry:
-    """A clock that leaps whenever somebody looks, so that the relay is always at work."""
-
-    now: datetime = field(default=AGES_LATER)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=60)
-        return self.now
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -78,7 +67,8 @@ class AnySequence(RuleBasedStateMachine):
             store=self.store,
             broker=self.broker,
             flow=Flow(batch_max=batch_max, idle_s=0.001),
-            policy=RelayPolicy(interval_s=0, grace_s=0, limit=sweep),
+            policy=RelayPolicy(worker="w-1", interval_s=0, grace_s=0, limit=sweep),
+            parking=ParkingPolicy(after=2, rest_s=600),
             event_retries=retries,
             clock=Hurry(),
         )

@@ -1,6 +1,5 @@
 """A batch's first half: loaded, decided and saved."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -18,11 +17,11 @@ from tests.support.making import (
     told,
     unreadable,
 )
-from tests.support.worker_in_memory import AGES_LATER, WorkerInMemory, outbox
+from tests.support.worker_in_memory import WorkerInMemory, outbox
 from worker.domain.code import code_from_bits
-from worker.service.batch import CONFLICTS_AT_ONCE_MAX
 from worker.service.handlers import CodesExhausted
 from worker.service.messages import DeadLetter, Said
+from worker.service.persisting import CONFLICTS_AT_ONCE_MAX
 from worker.service.ports import CommitUnknown, StoreConflict, StoreUnavailable
 
 
@@ -186,20 +185,6 @@ async def test_a_broken_source_of_codes_is_a_defect(store: FailingStore) -> None
         await batches.carry_out([received(create("cam-1")), received(create("cam-2"))])
 
 
-async def test_a_database_that_is_away_holds_the_batch_until_it_is_back(
-    store: FailingStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    batches = WorkerInMemory(store=store).batches()
-    for _ in range(7):
-        store.fail_next(StoreUnavailable("the disk is full"))
-
-    said = await batches.carry_out([received(create())])
-
-    assert words(said) == ["created"]
-    away = [record for record in caplog.records if record.message == "database.unavailable"]
-    assert [vars(record)["reason"] for record in away] == ["the disk is full"] * 7
-
-
 async def test_a_batch_happens_when_it_is_saved_at_last(store: FailingStore) -> None:
     batches = WorkerInMemory(store=store).batches()
     store.fail_next(StoreUnavailable("the disk is full"))
@@ -211,29 +196,6 @@ async def test_a_batch_happens_when_it_is_saved_at_last(store: FailingStore) -> 
         timedelta(seconds=1),
         timedelta(seconds=2),
     ]
-
-
-async def test_many_conflicts_in_a_row_wait_for_somebody_to_get_a_pause(store: FailingStore) -> None:
-    worker = WorkerInMemory(store=store, patience_s=1_000)
-    batches = worker.batches()
-    for _ in range(CONFLICTS_AT_ONCE_MAX + 1):
-        store.fail_next(StoreConflict("another worker was faster"))
-
-    enough = asyncio.Event()
-
-    async def count() -> None:
-        if store.transactions > CONFLICTS_AT_ONCE_MAX:
-            enough.set()
-
-    store.meanwhile = count
-    task = asyncio.create_task(batches.carry_out([received(create())]))
-    async with asyncio.timeout(5):
-        await enough.wait()
-    done, _ = await asyncio.wait({task}, timeout=0.02)
-    task.cancel()
-
-    assert not done
-    assert store.transactions == CONFLICTS_AT_ONCE_MAX + 1
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -318,61 +280,3 @@ async def test_the_events_of_a_lost_epoch_come_with_the_repeat_of_their_command(
 
     assert again.events == lost.events
     assert again.replies == lost.replies
-
-
-async def test_marking_writes_only_where_there_is_something_to_mark(store: FailingStore) -> None:
-    worker = WorkerInMemory(store=store)
-    batches = worker.batches()
-    await batches.mark()
-    assert store.transactions == 0
-
-    (event,) = (await batches.carry_out([received(create())])).events
-    worker.outstanding.confirm(event)
-    await batches.mark()
-    await batches.mark()
-
-    assert await outbox(store) == []
-    assert store.transactions == 2 + 1
-
-
-async def test_a_sweep_claims_what_is_unpublished_and_old_enough(store: FailingStore) -> None:
-    before = WorkerInMemory(store=store)
-    lost = await before.batches().carry_out([received(create("cam-1")), received(create("cam-2"))])
-    batches = WorkerInMemory(store=store).batches()
-
-    assert (await batches.sweep(before=lost.events[0].at, limit=10)).said.events == []
-    assert (await batches.sweep(before=AGES_LATER, limit=10)).said == Said(events=lost.events)
-    assert (await batches.sweep(before=AGES_LATER, limit=10)).said == Said(events=[])
-
-
-async def test_a_sweep_marks_before_it_looks(store: FailingStore) -> None:
-    worker = WorkerInMemory(store=store)
-    batches = worker.batches()
-    said = await batches.carry_out([received(create("cam-1")), received(create("cam-2"))])
-    worker.outstanding.confirm(said.events[0])
-
-    swept = await batches.sweep(before=AGES_LATER, limit=1)
-
-    assert swept.cut_at == "cam-2"
-    assert worker.outstanding.confirmed == []
-    assert await outbox(store) == [said.events[1]]
-
-
-async def test_a_sweep_says_whether_there_may_be_more(store: FailingStore) -> None:
-    await WorkerInMemory(store=store).batches().carry_out([received(create("cam-1")), received(create("cam-2"))])
-    batches = WorkerInMemory(store=store).batches()
-
-    assert (await batches.sweep(before=AGES_LATER, limit=2)).cut_at == "cam-2"
-    assert (await batches.sweep(before=AGES_LATER, limit=3)).cut_at == ""
-
-
-async def test_a_devices_tail_that_a_sweep_cut_off_is_claimed_by_its_next_command(store: FailingStore) -> None:
-    commands = [received(create()), received(stop()), received(create()), received(stop())]
-    await WorkerInMemory(store=store).batches().carry_out(commands)
-    batches = WorkerInMemory(store=store).batches()
-
-    swept = await batches.sweep(before=AGES_LATER, limit=3)
-    said = await batches.carry_out([received(create())])
-
-    assert sequences(swept.said) == [("cam-1", 1), ("cam-1", 2), ("cam-1", 3)]
-    assert sequences(said) == [("cam-1", 4), ("cam-1", 5)]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -24,7 +25,7 @@ from worker.domain.commands import Command
 from worker.domain.roster import Device
 from worker.service.decided import Decided, decide_batch, wanted_by
 from worker.service.messages import Handled, MessageKey, Received
-from worker.service.ports import Loaded, Wanted
+from worker.service.stored import Loaded, Wanted
 
 ACTIVE = a_stream("cam-1", number=500)
 DEVICE = Device(id="cam-1", sequence=1, latest_stream_id=ACTIVE.id)
@@ -225,7 +226,7 @@ def with_unpublished(handled: dict[MessageKey, Handled] | None = None) -> Loaded
 def test_a_command_has_its_devices_events_published(command: Command) -> None:
     result = decided(received(command), loaded=with_unpublished())
 
-    assert result.unpublished == [an_event("cam-1", 1)]
+    assert result.due == [an_event("cam-1", 1), *result.changes.events]
 
 
 def test_a_repeat_has_its_devices_events_published() -> None:
@@ -235,11 +236,26 @@ def test_a_repeat_has_its_devices_events_published() -> None:
     again = decided(command, loaded=with_unpublished(dict(remembered(first).handled)))
 
     assert_nothing_changed(again)
-    assert again.unpublished == [an_event("cam-1", 1)]
+    assert again.due == [an_event("cam-1", 1)]
 
 
 @pytest.mark.parametrize("command", [get("cam-1"), get(ACTIVE.id), get(by_code(ACTIVE.code)), stop("cam-9")])
 def test_a_device_that_is_only_looked_at_is_not_made_to_speak(command: Command) -> None:
     result = decided(received(command), loaded=with_unpublished())
 
-    assert result.unpublished == []
+    assert result.due == []
+
+
+def test_the_events_of_a_parked_device_are_left_to_the_relay_the_new_ones_too() -> None:
+    loaded = replace(with_unpublished(), unpublished=[], parked=frozenset({"cam-1"}))
+
+    result = decided(received(stop("cam-1")), loaded=loaded)
+
+    assert [event.sequence for event in result.changes.events] == [2]
+    assert result.due == []
+
+
+def test_it_is_passed_on_of_which_devices_events_may_be_missing() -> None:
+    loaded = replace(with_unpublished(), cut=frozenset({"cam-1"}))
+
+    assert decided(received(stop("cam-1")), loaded=loaded).cut == {"cam-1"}

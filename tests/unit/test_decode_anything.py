@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 
 import schemas
-from tests.support.deliveries import decoder
+from tests.support.deliveries import admission, decoder
 from worker.amqp.codec.decode import UNDECODABLE, Decoder
 from worker.amqp.delivery import AmqpDelivery
 from worker.service.messages import Received, Refused, Unreadable
@@ -95,6 +95,6 @@ def test_a_message_that_trips_the_decoder_over_is_unreadable_and_not_the_workers
     properties = Basic.Properties(reply_to="amq.gen-x")
     sent = AmqpDelivery(tag=1, exchange="", routing_key="", redelivered=False, properties=properties, body=b"")
 
-    incoming = Decoder(addresses=TrippedOver())(sent)  # type: ignore[arg-type]
+    incoming = Decoder(addresses=TrippedOver(), admission=admission())(sent)  # type: ignore[arg-type]
 
     assert incoming == Unreadable(delivery=sent, reason=UNDECODABLE, detail="LookupError")

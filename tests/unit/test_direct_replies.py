@@ -1,12 +1,15 @@
 """Direct replies: an address that ends the connection costs nobody but itself."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.support.fake_channel import HANGS, FakeChannel, Fate, nack, wire
 from worker.amqp.confirming import ConfirmingChannel
-from worker.amqp.direct_replies import DirectReplies
+from worker.amqp.direct_replies import ENDS_MAX, DirectReplies
+from worker.amqp.reply_round import TURN_MAX
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
@@ -16,23 +19,26 @@ CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Conf
 class Line:
     """A connection that is opened anew as often as it ends, up to a number of times."""
 
-    def __init__(self, *fatal: str, opens_max: int = 1_000) -> None:
+    def __init__(self, *fatal: str, opens_max: int = 1_000, loses_confirms: bool = False) -> None:
         self.channels: list[FakeChannel] = []
         self.fates: dict[str, Fate] = {}
         self._fatal = frozenset(fatal)
         self._opens_max = opens_max
+        self._loses_confirms = loses_confirms
 
     async def reopen(self) -> ConfirmingChannel:
         if len(self.channels) == self._opens_max:
             raise EpochOver("connecting to the broker: ConnectionRefusedError")
-        self.channels.append(FakeChannel(fate=self.fates.get, fatal=self._fatal))
+        self.channels.append(
+            FakeChannel(fate=self.fates.get, fatal=self._fatal, loses_confirms=self._loses_confirms)
+        )
         return self.channels[-1].confirming(timeout_s=0.05)
 
     def sent(self, key: str) -> int:
         return sum(channel.sent.count(key) for channel in self.channels)
 
 
-async def send(line: Line, keys: str) -> list[Confirmation]:
+async def send(line: Line, keys: Sequence[str]) -> list[Confirmation]:
     replies = DirectReplies(line.reopen)
     await replies.open()
     return await replies.send([wire(key) for key in keys])
@@ -57,13 +63,93 @@ async def test_one_that_ends_the_connection_is_refused_and_the_others_are_confir
     line = Line("x")
 
     assert await send(line, "axb") == [CONFIRMED, REFUSED, CONFIRMED]
-    assert line.sent("x") == 3  # once among the others, twice alone
+    assert line.sent("x") == 2  # once among the others, once alone
 
 
-async def test_many_that_end_the_connection_are_refused_one_by_one() -> None:
+async def test_several_that_end_the_connection_are_refused_and_the_others_are_confirmed() -> None:
+    line = Line("x", "y", "z")
+
+    assert await send(line, "xaybxzc") == [REFUSED, CONFIRMED, REFUSED, CONFIRMED, REFUSED, REFUSED, CONFIRMED]
+    assert len(line.channels) == 6  # each of the three ended two; what comes after them opens the next
+
+
+async def test_those_behind_one_that_ended_it_go_out_before_it_is_tried_again() -> None:
     line = Line("x")
 
-    assert await send(line, "xaxbxxc") == [REFUSED, CONFIRMED, REFUSED, CONFIRMED, REFUSED, REFUSED, CONFIRMED]
+    await send(line, "axb")
+
+    assert [channel.sent for channel in line.channels] == [["a", "x"], ["b", "x"]]
+
+
+async def test_where_confirms_are_lost_too_the_honest_ones_are_found_out() -> None:
+    line = Line("x", loses_confirms=True)
+
+    assert await send(line, "abxcd") == [CONFIRMED, CONFIRMED, REFUSED, CONFIRMED, CONFIRMED]
+
+
+async def test_one_that_only_seemed_to_end_the_connection_is_not_refused() -> None:
+    line = Line()
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+    line.channels[0].fatal = frozenset("a")  # this one connection, whatever for
+
+    assert await replies.send([wire("a"), wire("b")]) == [CONFIRMED, CONFIRMED]
+
+
+async def test_an_address_that_ended_it_twice_is_refused_at_once_from_then_on() -> None:
+    line = Line("x")
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+    await replies.send([wire("x")])
+
+    assert await replies.send([wire("x"), wire("a"), wire("x")]) == [REFUSED, CONFIRMED, REFUSED]
+    assert line.sent("x") == 2
+
+
+async def test_a_flood_of_forged_addresses_ends_the_connection_a_few_times_and_no_more() -> None:
+    forged = [f"x{number}" for number in range(400)]
+    line = Line(*forged)
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+
+    assert await replies.send([wire(key) for key in forged]) == [REFUSED] * 400
+    assert len(line.channels) == ENDS_MAX
+
+
+async def test_once_the_connection_has_ended_a_few_go_out_at_a_time() -> None:
+    """What is behind the next one to end it would be sent for nothing."""
+    line = Line("x")
+
+    assert await send(line, ["x", *(f"new-{number}" for number in range(50))]) == [REFUSED, *[CONFIRMED] * 50]
+
+    assert line.channels[1].in_flight_most == TURN_MAX
+
+
+async def test_an_address_that_proved_good_loses_nothing_by_a_flood() -> None:
+    forged = [f"x{number}" for number in range(100)]
+    line = Line(*forged)
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+    await replies.send([wire("good")])
+
+    ends = await replies.send([wire(key) for key in [*forged, "good", "new", "good"]])
+
+    assert ends == [REFUSED] * 100 + [CONFIRMED, REFUSED, CONFIRMED]
+    assert line.sent("good") == 3
+
+
+async def test_replies_to_one_address_keep_their_order() -> None:
+    line = Line("x")
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+    await replies.send([wire("b")])
+    messages = [replace(wire(key), body=b"%d" % number) for number, key in enumerate("abxabab")]
+
+    await replies.send(messages)
+
+    for key in "ab":
+        bodies = [body for channel in line.channels for body in channel.bodies_to(key)]
+        assert bodies == sorted(bodies)
 
 
 async def test_after_one_that_ended_it_the_connection_is_there_for_the_next() -> None:
@@ -110,12 +196,12 @@ async def test_a_broker_that_turns_slow_after_the_connection_ended_is_waited_for
     line.fates.update(dict.fromkeys("abcdefgh", HANGS))
     began_s = time.monotonic()
 
-    assert await send(line, "xabcdefgh") == [REFUSED] + [UNKNOWN] * 8
+    assert await send(line, "xabcdefgh") == [UNKNOWN] * 9
     assert time.monotonic() - began_s < 0.4
 
 
 async def test_a_broker_that_is_away_leaves_the_rest_unknown_and_does_not_raise() -> None:
-    line = Line("x", opens_max=2)
+    line = Line("x", opens_max=1)
 
     assert await send(line, "axbc") == [CONFIRMED, UNKNOWN, UNKNOWN, UNKNOWN]
 

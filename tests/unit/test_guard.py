@@ -141,6 +141,19 @@ def test_a_routing_key_of_any_bytes_is_delivered() -> None:
     assert (frame.exchange, frame.routing_key) == ("streams.commands", "cam-\ufffd\ufffd")
 
 
+def test_a_message_that_is_asked_for_may_have_any_routing_key_too() -> None:
+    arguments = (
+        struct.pack(">QB", 7, 1) + raw.short(b"streams.dead") + raw.short(b"cam-\xff") + struct.pack(">I", 12)
+    )
+    payload = struct.pack(">HH", 60, 71) + arguments
+
+    _, _, frame = pamqp.frame.unmarshal(struct.pack(">BHI", 1, 1, len(payload)) + payload + b"\xce")
+
+    assert isinstance(frame, Basic.GetOk)
+    assert (frame.delivery_tag, frame.redelivered, frame.message_count) == (7, True, 12)
+    assert (frame.exchange, frame.routing_key) == ("streams.dead", "cam-\ufffd")
+
+
 @given(
     exchange=st.text(max_size=60).map(str.encode),
     routing_key=st.text(max_size=60).map(str.encode),

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from worker.ops.logs import configure_logs
 
-LIBRARIES = ("aio_pika", "aiormq", "aiosqlite", "asyncio")
+LIBRARIES = ("aio_pika", "aiormq", "aiosqlite", "asyncio", "sqlalchemy.pool")
 FORMS = pytest.mark.parametrize("form", ["json", "console"])
 
 
@@ -213,6 +213,7 @@ def test_lost_connections_are_left_to_our_own_supervisor() -> None:
     logging.getLogger("aio_pika.connection").error("lost again")
     logging.getLogger("aiormq.connection").warning("lost again")
     logging.getLogger("aiosqlite").debug("executing with parameters")
+    logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").error("terminated again")
     assert stream.getvalue() == ""
 
 

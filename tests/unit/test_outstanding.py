@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tests.support.making import an_event
 from worker.service.messages import StoredEvent
-from worker.service.outstanding import Outstanding
+from worker.service.outstanding import TROUBLED_MAX, Outstanding
 
 ONE, TWO, THREE, FOUR = (an_event("cam-1", sequence) for sequence in (1, 2, 3, 4))
 OTHER = an_event("cam-2", 1)
@@ -143,3 +143,65 @@ def test_it_forgets_what_was_released_when_the_last_one_in_hand_is_confirmed() -
 
     assert book.claim([TWO]) == [TWO]
     assert book.may_go(TWO)
+
+
+def many(*sequences: int) -> list[StoredEvent]:
+    return [an_event("cam-1", sequence) for sequence in sequences]
+
+
+def test_where_the_database_shows_only_some_what_lies_behind_a_gap_is_left_to_the_relay() -> None:
+    book = Outstanding()
+
+    assert book.claim(many(1, 2, 9), cut=frozenset({"cam-1"})) == many(1, 2)
+
+
+def test_a_gap_that_is_in_hand_is_none() -> None:
+    book = a_book(*many(1, 2, 3, 4))
+    for event in many(1, 2):
+        book.confirm(event)
+
+    assert book.claim(many(1, 2, 5), cut=frozenset({"cam-1"})) == many(5)
+
+
+def test_a_device_that_shows_all_it_has_may_have_gaps() -> None:
+    assert a_book().claim(many(1, 5), cut=frozenset({"cam-2"})) == many(1, 5)
+
+
+def test_what_was_refused_waits_to_be_noted() -> None:
+    book = a_book(ONE, OTHER)
+    book.refuse(ONE)
+    book.release(ONE)
+
+    assert book.refused == {"cam-1": 1}
+    assert (book.is_troubled("cam-1"), book.is_troubled("cam-2")) == (True, False)
+
+    book.noted({"cam-1": 1})
+    assert book.refused == {}
+    assert book.is_troubled("cam-1")
+
+
+def test_what_was_refused_again_meanwhile_is_noted_later() -> None:
+    book = a_book(ONE)
+    book.refuse(TWO)
+
+    book.noted({"cam-1": 1, "cam-9": 4})
+
+    assert book.refused == {"cam-1": 2}
+
+
+def test_a_device_whose_event_goes_through_is_in_trouble_no_more() -> None:
+    book = a_book(ONE)
+    book.refuse(ONE)
+
+    book.confirm(ONE)
+
+    assert not book.is_troubled("cam-1")
+    assert book.refused == {}
+
+
+def test_the_troubled_are_remembered_within_a_limit() -> None:
+    book = Outstanding()
+    for number in range(TROUBLED_MAX + 1):
+        book.refuse(an_event(f"cam-{number}", 1))
+
+    assert [book.is_troubled(f"cam-{number}") for number in (0, TROUBLED_MAX)] == [False, True]

@@ -13,7 +13,9 @@ from tests.support.fake_broker import (
     FakeSession,
     Fate,
     GivenBack,
+    Paused,
     Published,
+    Resumed,
     Widened,
 )
 from tests.support.making import create, get, received, refused, stop, told, unreadable
@@ -171,7 +173,63 @@ async def test_the_first_batch_widens_the_inbox(store: FailingStore) -> None:
 
     journal = worker.broker.journal
     assert journal.count(Widened()) == 1
-    assert journal.index(Widened()) == journal.index(Acknowledged(message=first)) + 1
+    assert journal.index(Widened()) == journal.index(Acknowledged(message=first)) - 1
+
+
+async def test_what_comes_again_is_taken_one_at_a_time_and_what_is_new_widens(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    again = [received(create(f"cam-{number}")) for number in range(3)]
+    worker.broker.send(*again)
+    dead = worker.broker.open()
+    worker.broker.prefetch = 3
+    await dead.start()
+    await dead.widen()
+    dead.end()
+    worker.broker.journal.clear()
+
+    new = received(create("cam-new"))
+    worker.broker.send(new)
+    await worker.work_off()
+
+    journal = worker.broker.journal
+    assert worker.broker.acknowledged == [*again, new]
+    assert journal.count(Widened()) == 1
+    assert journal.index(Widened()) == journal.index(Acknowledged(message=new)) - 1
+
+
+async def test_an_outage_gives_back_what_is_in_hand_and_costs_one_delivery(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, hold_s=0)
+    command = received(create())
+    worker.broker.send(command)
+    in_hand: list[int] = []
+
+    async def away_for_long() -> None:
+        if len(in_hand) < 4 and (in_hand or worker.broker.in_hand):
+            in_hand.append(len(worker.broker.in_hand))
+            raise StoreUnavailable("away")
+
+    store.meanwhile = away_for_long
+
+    assert await worker.work_off() == 2
+
+    assert in_hand == [1, 0, 0, 0]
+    assert worker.broker.acknowledged == [command]
+
+
+async def test_while_an_outage_is_held_nothing_is_taken_and_then_it_goes_on_by_itself(store: FailingStore) -> None:
+    worker = wide(WorkerInMemory(store=store))
+    async with running(worker) as epoch:
+        await epoch.until(lambda: Widened() in worker.broker.journal)
+        for _ in range(3):
+            store.fail_next(StoreUnavailable("away"))
+        worker.broker.send(received(create("cam-1")))
+        await epoch.until(lambda: Resumed() in worker.broker.journal)
+        worker.broker.send(received(create("cam-2")))
+        await epoch.until(lambda: worker.broker.is_settled)
+        await epoch.stop()
+
+    assert worker.broker.journal.count(Paused()) == 1
+    assert len(worker.broker.acknowledged) == 3
 
 
 async def test_nothing_is_taken_before_the_database_has_answered(store: FailingStore) -> None:
@@ -329,8 +387,8 @@ async def test_a_dead_letter_is_published_before_its_message_is_acknowledged(sto
 
     assert [type(entry) for entry in worker.broker.journal] == [
         Published,
-        Acknowledged,
         Widened,
+        Acknowledged,
         Published,
         Acknowledged,
     ]
@@ -425,19 +483,15 @@ async def test_a_running_transaction_ends_before_the_epoch_does(store: FailingSt
     assert len(await outbox(store)) == 1
 
 
-async def test_a_defect_while_deciding_ends_the_epoch_as_itself(store: FailingStore) -> None:
-    worker = wide(WorkerInMemory(store=store, flow=Flow(idle_s=60)))
-    async with running(worker) as epoch:
-        await epoch.until(lambda: Widened() in worker.broker.journal)
-        store.fail_next(ZeroDivisionError("a defect"))
-        worker.broker.send(received(create()))
+async def test_a_defect_in_the_relay_ends_the_epoch_as_itself(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+    store.fail_next(ZeroDivisionError("a defect"))
 
+    async with running(worker) as epoch:
         with pytest.raises(ExceptionGroup) as raised:
             await epoch.end()
 
     assert raised.group_contains(ZeroDivisionError, match="a defect")
-    assert worker.broker.published(StoredEvent) == []
-    assert len(worker.broker.acknowledged) == 1
 
 
 async def test_a_defect_while_saying_ends_the_epoch_as_itself(store: FailingStore) -> None:

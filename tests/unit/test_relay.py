@@ -9,11 +9,10 @@ from tests.support.failing_store import FailingStore
 from tests.support.fake_broker import Fate
 from tests.support.making import BEGAN, SteadyMint, create, received, stop
 from tests.support.worker_in_memory import WorkerInMemory, outbox
-from worker.service.batch import Batches
 from worker.service.messages import Outgoing, Said, StoredEvent
 from worker.service.relay import Relay, RelayPolicy
 
-POLICY = RelayPolicy(interval_s=10, grace_s=30, limit=2)
+POLICY = RelayPolicy(worker="w-1", interval_s=10, grace_s=30, limit=2)
 
 
 class Clock:
@@ -35,8 +34,8 @@ class Sweeping:
     def __init__(self, store: FailingStore, *, mint: SteadyMint | None = None) -> None:
         self.clock = Clock()
         self.worker = WorkerInMemory(store=store, mint=mint or SteadyMint())
-        self.batches: Batches = self.worker.batches()
-        self.relay = Relay(batches=self.batches, policy=POLICY, clock=self.clock)
+        self.batches = self.worker.batches()
+        self.relay = Relay(outbox=self.worker.outbox(), policy=POLICY, clock=self.clock)
 
     async def sweep(self) -> list[str]:
         return names(await self.relay.sweep())
@@ -197,7 +196,7 @@ async def test_an_epoch_publishes_what_was_left_behind_in_each_devices_order(
     await lost.carry_out(
         [received(command) for command in (create("a"), create("b"), stop("a"), create("a"), stop("b"))]
     )
-    worker = WorkerInMemory(store=store, policy=RelayPolicy(limit=limit))
+    worker = WorkerInMemory(store=store, policy=RelayPolicy(worker="w-1", limit=limit))
     worker.broker.send(received(create("c")))
 
     await worker.work_until(lambda: len(worker.broker.arrived(StoredEvent)) == 6)

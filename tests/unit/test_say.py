@@ -212,3 +212,27 @@ async def test_it_does_not_pause_while_another_device_has_something_to_say() -> 
         await a_patient_speaker(saying).say(Said(events=saying.outstanding.claim(told)))
 
     assert saying.published.count(ONE) == 3
+
+
+async def test_a_device_that_was_in_trouble_before_is_tried_once() -> None:
+    saying = Saying(retries=3)
+    saying.broker.fate = refusing(ONE, times=5)
+
+    await saying.say([ONE])
+    assert saying.published == [ONE] * 4
+    await saying.say([ONE, TWO, OTHER_ONE])
+
+    assert saying.published == [*[ONE] * 4, ONE, OTHER_ONE]
+    assert saying.outstanding.refused == {"cam-1": 1}
+
+
+async def test_a_device_out_of_trouble_has_all_its_tries_again() -> None:
+    saying = Saying(retries=1)
+    saying.broker.fate = refusing(ONE, times=2)
+    await saying.say([ONE])
+    await saying.say([ONE])
+    saying.broker.fate = refusing(TWO, times=1)
+
+    await saying.say([TWO])
+
+    assert saying.broker.arrived(StoredEvent) == [ONE, TWO]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Tag
+from worker.amqp.hand import Hand
 from worker.amqp.settlement import ChannelSettlement
 from worker.service.messages import DeadLetter
 from worker.service.ports import EpochOver
@@ -61,7 +62,7 @@ class FakeChannel:
 
 
 def settlement_of(channel: FakeChannel, *, timeout_s: float = 5.0) -> ChannelSettlement:
-    return ChannelSettlement(cast("Channel", channel), timeout_s=timeout_s)
+    return ChannelSettlement(cast("Channel", channel), hand=Hand(), timeout_s=timeout_s)
 
 
 def tags(*numbers: int) -> list[Tag]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -10,9 +11,10 @@ from tests.support.failing_store import FailingStore
 from tests.support.fake_broker import FakeBroker, Fate
 from tests.support.fakes_store import FakeStore
 from tests.support.making import SteadyMint, create, get, received, stop
-from tests.support.worker_in_memory import AGES_LATER, WorkerInMemory, outbox
+from tests.support.worker_in_memory import AGES_LATER, Hurry, WorkerInMemory, outbox
 from worker.domain.commands import Command
 from worker.service.messages import Outgoing, Received, Reply, StoredEvent
+from worker.service.outbox import ParkingPolicy
 from worker.service.process import Flow
 from worker.service.relay import RelayPolicy
 
@@ -41,8 +43,9 @@ class World:
                 broker=self.broker,
                 mint=mint,
                 flow=Flow(batch_max=4, idle_s=0.001),
-                policy=RelayPolicy(interval_s=0, grace_s=0, limit=3),
-                clock=lambda: AGES_LATER,
+                policy=RelayPolicy(worker=f"w-{number}", interval_s=0, grace_s=0, limit=3),
+                parking=ParkingPolicy(after=2, rest_s=600),
+                clock=Hurry(now=AGES_LATER + timedelta(hours=number)),  # they differ, as clocks do
                 event_retries=number % 2,
             )
             for number in range(WORKERS)

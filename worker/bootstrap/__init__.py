@@ -9,11 +9,13 @@ from typing import Final, NoReturn, TypeVar
 
 import uvloop
 
-from worker.amqp import guard, session
+from worker.amqp import guard, session, tls
 from worker.amqp.options import BrokerOptions
 from worker.amqp.topology import Topology, TopologyWrong, topology
 from worker.bootstrap import parts
 from worker.bootstrap.epochs import Epochs, NotMigrated
+from worker.bootstrap.parts import Clock
+from worker.bootstrap.pipelines import Around, as_they_are
 from worker.config import Settings
 from worker.ops.health import HealthServer, PortTaken
 from worker.ops.logs import configure_logs
@@ -36,14 +38,15 @@ class BrokerUnavailable(Exception):
     """The broker cannot be reached or refuses us. The text is one line, without secrets."""
 
 
-def run(settings: Settings) -> int:
-    """Run the worker until a signal stops it; return the exit code of the process."""
+def run(settings: Settings, around: Around = as_they_are, *, clock: Clock = parts.now) -> int:
+    """Run the worker until a signal stops it; return the exit code of the process. `clock` tells it the time."""
     configure_logs(settings.log_level, settings.log_format)
     guard.install()
     try:
+        tls.client_context(settings.amqp_url.get_secret_value())  # what cannot be read now was never right
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(_run(settings))
-    except (TopologyWrong, NotMigrated, PortTaken) as refused:
+            loop.run(_run(settings, around, clock))
+    except (TopologyWrong, NotMigrated, PortTaken, tls.TlsWrong) as refused:
         log.critical("worker.refused_to_start", extra={"reason": str(refused)})
         return EXIT_CONFIG
     except Exception:
@@ -54,26 +57,28 @@ def run(settings: Settings) -> int:
 
 
 async def check_topology(settings: Settings) -> list[str]:
-    """Return what is missing on the broker. Raises BrokerUnavailable."""
+    """Return what is missing on the broker. Raises BrokerUnavailable, TopologyWrong."""
     return await _errand(session.missing_topology, settings)
 
 
 async def apply_topology(settings: Settings) -> None:
-    """Make what is missing on the broker. Raises BrokerUnavailable."""
+    """Make what is missing on the broker. Raises BrokerUnavailable, TopologyWrong."""
     await _errand(session.apply_topology, settings)
 
 
 async def _errand(errand: Callable[[BrokerOptions, Topology], Awaitable[T]], settings: Settings) -> T:
     try:
         return await errand(parts.broker_options(settings), topology(settings.namespace))
+    except TopologyWrong:
+        raise
     except EpochOver as over:
         raise BrokerUnavailable(str(over)) from over
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, around: Around, clock: Clock) -> None:
     """Start what observes, run epochs until a signal comes, and close in the opposite order."""
     store = make_store(settings.database_url.get_secret_value(), options=parts.store_options(settings))
-    epochs = Epochs(settings, store)
+    epochs = Epochs(settings, store, around, clock=clock)
     health = HealthServer(host=settings.http_host, port=settings.http_port, checks=epochs.checks)
     try:
         if settings.http_port:

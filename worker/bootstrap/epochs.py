@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from migrations import runner
 from worker.amqp.session import Session
 from worker.bootstrap import parts
+from worker.bootstrap.parts import Clock
+from worker.bootstrap.pipelines import Around, Ports, as_they_are, pipeline
 from worker.config import Settings
 from worker.runtime import Established
 from worker.service.ports import EpochOver, StoreUnavailable
@@ -22,10 +24,19 @@ class NotMigrated(EpochOver):
 class Epochs:
     """Runs epochs, one at a time, over one store."""
 
-    def __init__(self, settings: Settings, store: SqlStore) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqlStore,
+        around: Around = as_they_are,
+        *,
+        clock: Clock = parts.now,
+    ) -> None:
         self._settings = settings
         self._store = store
-        self._sessions = parts.sessions(settings)
+        self._around = around
+        self._clock = clock
+        self._sessions = parts.sessions(settings, clock)
         self._current: Session | None = None
         self._database_is_prepared = False
         self.stopping = asyncio.Event()
@@ -44,9 +55,18 @@ class Epochs:
             self._current = session
             established()
             try:
-                await parts.pipeline(self._settings, self._store, session).run(self.stopping)
+                ports = self._around(self._ports(session))
+                await pipeline(self._settings, ports, self._clock).run(self.stopping)
             finally:
                 self._current = None
+
+    def _ports(self, session: Session) -> Ports:
+        return Ports(
+            store=self._store,
+            inbox=session.consumer,
+            publisher=session.publisher,
+            settlement=session.settlement,
+        )
 
     async def _check_consuming(self) -> str | None:
         if self._current is None:

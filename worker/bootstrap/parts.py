@@ -1,51 +1,32 @@
 """The parts of the worker, each made from the settings."""
 
 import secrets
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from uuid_utils.compat import uuid7
 
+from worker.amqp.codec.admission import Admission
+from worker.amqp.codec.age import AgeLimit
+from worker.amqp.codec.authority import Authority
 from worker.amqp.codec.decode import Decoder
-from worker.amqp.codec.render import WireRenderer
+from worker.amqp.codec.rates import SenderRates
 from worker.amqp.codec.reply_address import ReplyAddresses
 from worker.amqp.options import BrokerOptions
-from worker.amqp.session import Session, Sessions
+from worker.amqp.session import Sessions
 from worker.amqp.topology import topology
 from worker.config import Settings
 from worker.domain.code import CODE_BITS, code_from_bits
 from worker.runtime import Lifecycle
-from worker.service.batch import Batches, Patience
 from worker.service.handlers import Mint
-from worker.service.outstanding import Outstanding
-from worker.service.ports import Store
-from worker.service.process import Flow, Pipeline
-from worker.service.relay import Relay, RelayPolicy
-from worker.service.say import Speaker
 from worker.sql.engine import StoreOptions
 
-
-def pipeline(settings: Settings, store: Store, session: Session) -> Pipeline:
-    """Build the pipeline of one epoch; nothing in it but the store has lived before."""
-    outstanding = Outstanding()
-    batches = Batches(
-        store=store, renderer=WireRenderer(), mint=mint, outstanding=outstanding, patience=Patience()
-    )
-    policy = RelayPolicy(
-        interval_s=settings.relay_interval_s, grace_s=settings.relay_grace_s, limit=settings.relay_batch_max
-    )
-    return Pipeline(
-        inbox=session.consumer,
-        batches=batches,
-        relay=Relay(batches=batches, policy=policy, clock=now),
-        speaker=Speaker(
-            publisher=session.publisher, outstanding=outstanding, event_retries=settings.event_retries
-        ),
-        settlement=session.settlement,
-        flow=Flow(batch_max=settings.batch_max),
-    )
+Clock = Callable[[], datetime]
+"""Tells the time, in UTC."""
 
 
-def sessions(settings: Settings) -> Sessions:
+def sessions(settings: Settings, clock: Clock) -> Sessions:
     """Build what opens the broker's side of each epoch."""
     pattern = settings.reply_to_pattern
     addresses = ReplyAddresses(namespace=settings.namespace, also=pattern.pattern if pattern else None)
@@ -53,8 +34,17 @@ def sessions(settings: Settings) -> Sessions:
         options=broker_options(settings),
         topology=topology(settings.namespace),
         declares=settings.topology == "declare",
-        decoder=Decoder(addresses=addresses),
-        clock=now,
+        decoder=Decoder(addresses=addresses, admission=_admission(settings, clock)),
+        clock=clock,
+    )
+
+
+def _admission(settings: Settings, clock: Clock) -> Admission:
+    rate, burst = settings.sender_rate, settings.sender_burst
+    return Admission(
+        authority=Authority(per_device=settings.authorization == "device", operators=settings.operators),
+        rates=SenderRates(per_second=rate, burst=burst, clock_ns=time.monotonic_ns) if rate else None,
+        age=AgeLimit(retention_s=settings.handled_retention_s, clock=clock),
     )
 
 
@@ -67,6 +57,7 @@ def broker_options(settings: Settings) -> BrokerOptions:
         connect_timeout_s=settings.connect_timeout_s,
         confirm_timeout_s=settings.confirm_timeout_s,
         settle_timeout_s=settings.settle_timeout_s,
+        watchdog_s=settings.watchdog_s,
         prefetch=settings.prefetch,
     )
 
@@ -95,6 +86,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def mint() -> Mint:
+def mint(clock: Clock) -> Mint:
     """Return what new streams of one batch are made of: UUIDs of version 7, codes from the system's source."""
-    return Mint(now=now(), new_id=uuid7, new_code=lambda: code_from_bits(secrets.randbits(CODE_BITS)))
+    return Mint(now=clock(), new_id=uuid7, new_code=lambda: code_from_bits(secrets.randbits(CODE_BITS)))

@@ -1,6 +1,6 @@
 """Deciding a whole batch: a pure function of what came in and what was loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,20 +10,23 @@ from worker.domain.refusals import MessageIdReused
 from worker.domain.roster import Roster
 from worker.service.handlers import Mint, decide
 from worker.service.messages import Answer, Handled, MessageKey, Received, StoredEvent
-from worker.service.ports import Changes, Loaded, Renderer, Wanted
+from worker.service.ports import Renderer
+from worker.service.stored import Changes, Loaded, Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What came of a batch: an answer for each command in order, what to save, and whose events are due.
+    """What came of a batch: an answer for each command in order, what to save, and the events that are due.
 
-    `unpublished` are the events that were there before, of the devices of which a command of the batch, new or
-    repeated, asked something. A device that was only looked at is not made to speak.
+    `due` are the new events and those that were there before, of the devices of which a command of the batch, new
+    or repeated, asked something. A device that was only looked at is not made to speak, and a parked one is left
+    to the relay. Of the devices in `cut` some older events may be missing.
     """
 
     answers: Sequence[Answer]
     changes: Changes
-    unpublished: Sequence[StoredEvent]
+    due: Sequence[StoredEvent]
+    cut: frozenset[str] = frozenset()
 
 
 def wanted_by(batch: Sequence[Received]) -> Wanted:
@@ -35,7 +38,20 @@ def wanted_by(batch: Sequence[Received]) -> Wanted:
         stream_ids=frozenset(s.stream_id for s in selectors if isinstance(s, ById)),
         codes=frozenset(s.code for s in selectors if isinstance(s, ByCode)),
         keys=frozenset(r.key for r in batch if r.key),
+        only_for=_hidden(zip(selectors, batch, strict=True)),
     )
+
+
+def _hidden(asked: Iterable[tuple[Selector, Received]]) -> dict[UUID | str, frozenset[str]]:
+    """Return the ids and codes that were asked for only by those who may not see every stream, and by whom."""
+    askers: dict[UUID | str, set[str | None]] = {}
+    for selector, received in asked:
+        match selector:
+            case ById(stream_id=name) | ByCode(code=name):
+                askers.setdefault(name, set()).add(received.only_for)
+            case _:
+                pass
+    return {name: frozenset(map(str, devices)) for name, devices in askers.items() if None not in devices}
 
 
 def _selector(command: Command) -> Selector:
@@ -52,7 +68,7 @@ def decide_batch(
     roster = Roster(devices=loaded.devices, streams=loaded.streams)
     book = _Book(loaded, roster, mint, renderer)
     answers = [book.answer(received) for received in batch]
-    acting = frozenset(d for received in batch if (d := _acted_on(roster, received.command)))
+    acting = frozenset(d for received in batch if (d := _acted_on(roster, received))) - loaded.parked
     return Decided(
         answers=answers,
         changes=Changes(
@@ -64,14 +80,15 @@ def decide_batch(
             handled=book.handled,
             published=published,
         ),
-        unpublished=[event for event in loaded.unpublished if event.device_id in acting],
+        due=[event for event in (*loaded.unpublished, *book.events) if event.device_id in acting],
+        cut=loaded.cut,
     )
 
 
-def _acted_on(roster: Roster, command: Command) -> str | None:
-    if isinstance(command, GetStream):
+def _acted_on(roster: Roster, received: Received) -> str | None:
+    if isinstance(received.command, GetStream):
         return None
-    stream = roster.find(_selector(command))
+    stream = roster.find(_selector(received.command), only_for=received.only_for)
     return stream.device_id if stream else None
 
 
@@ -89,18 +106,18 @@ class _Book:
     def answer(self, received: Received) -> Answer:
         identity = received.identity
         if identity is None:
-            return self._carry_out(received.command, causation_id=None)
+            return self._carry_out(received, causation_id=None)
         first = self._known.get(identity.key)
         if first is None:
-            answer = self._carry_out(received.command, causation_id=identity.key.message_id)
+            answer = self._carry_out(received, causation_id=identity.key.message_id)
             first = self._known[identity.key] = Handled(identity=identity, answer=answer, at=self._mint.now)
             self.handled.append(first)
         if first.identity.digest != identity.digest:
             return self._renderer.answer(MessageIdReused(message_id=identity.key.message_id))
         return first.answer
 
-    def _carry_out(self, command: Command, *, causation_id: str | None) -> Answer:
-        outcome = decide(self._roster, command, self._mint)
+    def _carry_out(self, received: Received, *, causation_id: str | None) -> Answer:
+        outcome = decide(self._roster, received.command, self._mint, only_for=received.only_for)
         if isinstance(outcome, Done) and outcome.event is not None:
             self.events.append(self._renderer.event(outcome.event, causation_id=causation_id))
         return self._renderer.answer(outcome)

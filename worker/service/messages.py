@@ -19,6 +19,10 @@ class Delivery(Protocol):
     def tag(self) -> int:
         """The delivery's number in its epoch, ascending from 1."""
 
+    @property
+    def redelivered(self) -> bool:
+        """Whether the broker may have handed it over before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageKey:
@@ -61,12 +65,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A well-formed command, to be carried out. Without `identity` it is carried out at least once."""
+    """A well-formed command, to be carried out. Without `identity` it is carried out at least once.
+
+    `only_for` is the only device this sender may act for or see by id; None: any.
+    """
 
     delivery: Delivery
     command: Command
     identity: Identity | None
     reply_to: ReplyTo | None
+    only_for: str | None = None
 
     @property
     def key(self) -> MessageKey | None:

@@ -4,26 +4,22 @@ The error tree of the service stands here too; adapters translate their librarie
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NoReturn, Protocol, TypeVar
-from uuid import UUID
 
 from worker.domain.events import StreamEvent
 from worker.domain.outcomes import Outcome
-from worker.domain.roster import Device
-from worker.domain.stream import Stream
 from worker.service.messages import (
     Answer,
     Confirmation,
     DeadLetter,
     Delivery,
-    Handled,
     Incoming,
     MessageKey,
     Outgoing,
     StoredEvent,
 )
+from worker.service.stored import Changes, Claim, Horizon, Loaded, Parking, Wanted
 
 T = TypeVar("T")
 
@@ -48,44 +44,6 @@ class EpochOver(ServiceError):
     """The broker's connection, or the certainty about it, is gone. Forget what is in hand and begin anew."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a batch needs to see. Devices in `devices` are locked if they exist, those in `creating` made and
-    locked, and so are the devices of the streams named by id and by code.
-    """
-
-    devices: frozenset[str] = frozenset()
-    creating: frozenset[str] = frozenset()
-    stream_ids: frozenset[UUID] = frozenset()
-    codes: frozenset[str] = frozenset()
-    keys: frozenset[MessageKey] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """What a batch sees: its locked devices, the streams it named and each device's latest, what was answered
-    to its message ids, and these devices' events that are not known to be published, in order.
-    """
-
-    devices: Sequence[Device] = ()
-    streams: Sequence[Stream] = ()
-    handled: Mapping[MessageKey, Handled] = field(default_factory=dict)
-    unpublished: Sequence[StoredEvent] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What a batch leaves behind. `published` marks events of earlier batches, by id, as published at `at`."""
-
-    at: datetime
-    devices: Sequence[Device] = ()
-    updated_streams: Sequence[Stream] = ()
-    new_streams: Sequence[Stream] = ()
-    events: Sequence[StoredEvent] = ()
-    handled: Sequence[Handled] = ()
-    published: Sequence[UUID] = ()
-
-
 class Transaction(Protocol):
     """One transaction on the database; valid only inside `Store.transact`. Not safe across tasks."""
 
@@ -95,10 +53,23 @@ class Transaction(Protocol):
     async def save(self, changes: Changes) -> None:
         """Write each kind of change in one bulk statement."""
 
-    async def unpublished(self, *, before: datetime, limit: int, after: str = "") -> Sequence[StoredEvent]:
-        """Return events never confirmed of the devices that have one from before that time and whose id is
-        greater than `after`, by device (in the order of code points) and sequence, each device's from its lowest.
+    async def claim(self, claim: Claim) -> Sequence[StoredEvent]:
+        """Take devices over and return their events that were never confirmed, `limit` at most, by device (in the
+        order of code points) and sequence, each device's from its lowest. Waits for nobody: a device that somebody
+        works on just now is passed over. Call it last in a transaction.
         """
+
+    async def refused(self, refused: Mapping[str, int], parking: Parking) -> Sequence[str]:
+        """Note for each device the sequence of the event that the broker refused in one round of tries, and return
+        the devices that are parked by that. Another event than the last time begins a new count. It locks the
+        devices: call it before `save`, or it may meet a batch of another worker that locks in the other direction.
+        """
+
+    async def prune(self, horizon: Horizon) -> int:
+        """Forget a little of what may be forgotten, the oldest first; return how much went. Waits for nobody."""
+
+    async def sign_in(self, worker: str, at: datetime) -> None:
+        """Write a row of our own: it shows that the database takes writes, and who is at work."""
 
 
 class Store(Protocol):
@@ -137,7 +108,20 @@ class Inbox(Protocol):
     async def widen(self) -> None:
         """Allow as many deliveries in hand as the settings say; before, it is one. Idempotent.
 
-        Raises EpochOver.
+        Call it before that one is acknowledged: while it is in hand no other is on its way, and none has to turn
+        back, which would cost it a delivery count. Raises EpochOver.
+        """
+
+    async def pause(self) -> bool:
+        """Stop taking from the broker; what is in hand stays in hand. Return whether it had been started.
+
+        Idempotent. Raises EpochOver.
+        """
+
+    async def resume(self) -> None:
+        """Take again after a pause, one delivery at a time until `widen`.
+
+        Does nothing if it is not paused, or closed. Raises EpochOver.
         """
 
 
@@ -174,6 +158,9 @@ class Renderer(Protocol):
 
     def answer(self, outcome: Outcome) -> Answer:
         """Return the reply that says what came of a command."""
+
+    def failure(self) -> Answer:
+        """Return the reply to a command that failed again and again on its own."""
 
     def event(self, event: StreamEvent, *, causation_id: str | None) -> StoredEvent:
         """Return the event as it goes out; `causation_id` is the command's message id, if it had one."""

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.service.batch import Batches
-from worker.service.messages import Incoming, Said
+from worker.service.housekeeping import Housekeeping
+from worker.service.isolating import Isolating
+from worker.service.messages import Said
 from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement
-from worker.service.relay import Relay
 from worker.service.say import Speaker
 
 log = logging.getLogger(__name__)
@@ -33,15 +33,15 @@ class Pipeline:
         self,
         *,
         inbox: Inbox,
-        batches: Batches,
-        relay: Relay,
+        isolating: Isolating,
+        housekeeping: Housekeeping,
         speaker: Speaker,
         settlement: Settlement,
         flow: Flow,
     ) -> None:
         self._inbox = inbox
-        self._batches = batches
-        self._relay = relay
+        self._isolating = isolating
+        self._housekeeping = housekeeping
         self._speaker = speaker
         self._settlement = settlement
         self._flow = flow
@@ -69,7 +69,7 @@ class Pipeline:
                 raise
             raise EpochOver(str(_first(over))) from group
         # Nothing is in hand any more; what was confirmed last is marked, so that nobody says it again.
-        await self._batches.mark()
+        await self._housekeeping.idle()
 
     async def _close_when(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -81,35 +81,47 @@ class Pipeline:
             while True:
                 await self._decide_next()
         except InboxClosed:
+            await self._put(await self._isolating.finish())
             await self._decided.put(None)
 
     async def _begin(self) -> None:
         """Take nothing before the database has answered and what was left unpublished has been said: an epoch that
         does not come so far must not cost any message a delivery count.
         """
-        await self._speaker.say(await self._relay.sweep())  # the other task has nothing to say yet
+        await self._speaker.say(await self._housekeeping.begin())  # the other task has nothing to say yet
         await self._inbox.start()
 
     async def _decide_next(self) -> None:
-        if self._relay.due:
-            await self._decided.put(await self._relay.sweep())
+        await self._put(await self._housekeeping.do_what_is_due())
+        await self._put(await self._isolating.try_again())
         incoming = await self._inbox.take(self._flow.batch_max, within_s=self._flow.idle_s)
-        await (self._carry_out(incoming) if incoming else self._batches.mark())
+        if incoming:
+            await self._put(await self._isolating.carry_out(incoming))
+        else:
+            await self._housekeeping.idle()
 
-    async def _carry_out(self, incoming: Sequence[Incoming]) -> None:
-        await self._decided.put(await self._batches.carry_out(incoming))
+    async def _put(self, saids: Sequence[Said]) -> None:
+        for said in saids:
+            await self._decided.put(said)
 
     async def _say(self) -> None:
         while (said := await self._decided.get()) is not None:
             refused = await self._speaker.say(said)
+            if _shows_the_way_is_safe(said):
+                await self._inbox.widen()
             await self._settle(said, refused_tags={letter.delivery.tag for letter in refused})
             await self._settlement.give_to_broker(refused)
-            if said.deliveries:
-                await self._inbox.widen()
 
     async def _settle(self, said: Said, *, refused_tags: set[int]) -> None:
         """Acknowledge what is said. A dead letter that was refused is not: the broker gets it back."""
         await self._settlement.acknowledge([d for d in said.deliveries if d.tag not in refused_tags])
+
+
+def _shows_the_way_is_safe(said: Said) -> bool:
+    """Whether a batch went all the way that was never delivered before: one that was may be behind the end of the
+    last epoch, and whatever stands beside it in the queue should not pay for it a second time.
+    """
+    return bool(said.deliveries) and not any(delivery.redelivered for delivery in said.deliveries)
 
 
 def _first(group: BaseExceptionGroup[EpochOver]) -> BaseException:

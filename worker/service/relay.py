@@ -3,31 +3,45 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from worker.service.batch import Batches, Swept
 from worker.service.messages import Said
+from worker.service.outbox import Outbox, Swept
+from worker.service.stored import Claim
+
+CLAIM_INTERVALS: Final = 3  # a worker that misses as many looks is gone, and its devices are free
+CLAIM_S_MIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayPolicy:
     """When to look. `grace_s` is longer than a batch takes to be confirmed, so that events which are on their
-    way are left alone; `limit` bounds one sweep.
+    way are left alone; `limit` bounds one sweep. `worker` is whose the devices are that it takes over.
     """
 
+    worker: str
     interval_s: float = 10.0
     grace_s: float = 30.0
     limit: int = 256
+
+    @property
+    def claim_s(self) -> float:
+        """How long a device is the worker's."""
+        return max(CLAIM_S_MIN, CLAIM_INTERVALS * self.interval_s)
 
 
 class Relay:
     """Sweeps at the start of an epoch whatever is unpublished, and later what stayed so beyond the grace.
 
+    Each device has one worker whose relay publishes for it, so that several do not do the work of one. A device's
+    order does not lean on that: whoever publishes for it begins with its lowest.
+
     It looks for `published_at` being null, never for "later than the last one seen": transactions do not commit
     in the order in which they took their numbers.
     """
 
-    def __init__(self, *, batches: Batches, policy: RelayPolicy, clock: Callable[[], datetime]) -> None:
-        self._batches = batches
+    def __init__(self, *, outbox: Outbox, policy: RelayPolicy, clock: Callable[[], datetime]) -> None:
+        self._outbox = outbox
         self._policy = policy
         self._clock = clock
         self._began: datetime | None = None
@@ -53,11 +67,21 @@ class Relay:
         now = self._clock()
         self._began = self._began or now
         before = now - timedelta(seconds=self._policy.grace_s) if self._has_caught_up else self._began
-        swept = await self._batches.sweep(before=before, limit=self._policy.limit, after=self._round.after)
+        swept = await self._outbox.sweep(self._claim(now, before))
         self._round = self._round.went_on(swept)
         if not swept.cut_at:
             self._end_round(now)
         return swept.said
+
+    def _claim(self, now: datetime, before: datetime) -> Claim:
+        return Claim(
+            worker=self._policy.worker,
+            now=now,
+            until=now + timedelta(seconds=self._policy.claim_s),
+            before=before,
+            limit=self._policy.limit,
+            after=self._round.after,
+        )
 
     def _end_round(self, now: datetime) -> None:
         """Pause, unless there may be more behind what this round took, and it took something else than the last:

@@ -44,7 +44,10 @@ class Waves:
     def refused(self, event: StoredEvent) -> None:
         """The event was refused: again with the next wave, or, after some times, left to the relay."""
         refusals = self._refusals[event.device_id] = self._refusals.get(event.device_id, 0) + 1
-        if refusals > self._retries:
+        # A device that was in trouble before is tried once: nobody else should wait for it every time.
+        retries = 0 if self._outstanding.is_troubled(event.device_id) else self._retries
+        if refusals > retries:
+            self._outstanding.refuse(event)
             log.warning(
                 "event.left_to_relay",
                 extra={"device_id": event.device_id, "sequence": event.sequence, "refusals": refusals},

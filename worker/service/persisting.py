@@ -1,0 +1,107 @@
+"""Transactions that are tried until one commits, and what is done meanwhile."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from worker.service.backoff import pauses
+from worker.service.ports import (
+    CommitUnknown,
+    EpochOver,
+    Inbox,
+    Store,
+    StoreConflict,
+    StoreUnavailable,
+    Transaction,
+)
+
+T = TypeVar("T")
+Work = Callable[[Transaction], Awaitable[T]]
+
+log = logging.getLogger(__name__)
+
+CONFLICTS_AT_ONCE_MAX: Final = 5  # as many times is beginning again at once; then somebody should get a pause
+CONFLICTS_MAX: Final = 12  # nobody is faster so often: something in the work itself cannot be saved
+
+_AWAY: Final = (StoreUnavailable, CommitUnknown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How to wait for a database that is away: growing pauses between these two, for ever; but what is in hand is
+    held for `hold_s` only, because another worker may reach the database, or this one after a while.
+    """
+
+    first_s: float = 0.1
+    longest_s: float = 5.0
+    hold_s: float = 15.0
+
+
+class Persistence:
+    """Runs transactions, one at a time. Belongs to one task of one epoch."""
+
+    def __init__(self, *, store: Store, inbox: Inbox, patience: Patience) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._patience = patience
+
+    async def persist(self, work: Work[T]) -> T:
+        """Run the work in a transaction until one commits. While the database is away nothing is taken in.
+
+        After a commit whose answer was lost, the work runs again like any other: its first step finds the stored
+        outcomes, and a command that is stored is answered from there.
+
+        Raises EpochOver where the database stayed away so long that what is in hand should go back to the queue:
+        one delivery count is what an outage costs, for the next epoch takes nothing before the database answers.
+        Raises StoreConflict where beginning again and again did not help. What the work raises passes through.
+        """
+        try:
+            return await self._unless_away(work)
+        except _AWAY as away:
+            reason = str(away)
+        return await self._outlast(work, reason)
+
+    async def once(self, work: Work[T]) -> T:
+        """Run the work in one transaction, without any patience. Raises what `Store.transact` does."""
+        return await self._store.transact(work)
+
+    async def _outlast(self, work: Work[T], reason: str) -> T:
+        waits = self._pauses()
+        give_up_at_s = asyncio.get_running_loop().time() + self._patience.hold_s
+        while True:
+            log.warning("database.unavailable", extra={"reason": reason})
+            has_started = await self._inbox.pause()
+            if has_started and asyncio.get_running_loop().time() >= give_up_at_s:
+                raise EpochOver("the database is away: what is in hand goes back to the queue")
+            await asyncio.sleep(next(waits))
+            try:
+                result = await self._unless_away(work)
+            except _AWAY as away:
+                reason = str(away)
+                continue
+            log.info("database.back")
+            await self._inbox.resume()
+            return result
+
+    async def _unless_away(self, work: Work[T]) -> T:
+        """Begin again where another worker was faster."""
+        waits = self._pauses()
+        conflicts = 0
+        while True:
+            try:
+                return await self._store.transact(work)
+            except StoreConflict as conflict:
+                conflicts += 1
+                if conflicts > CONFLICTS_MAX:
+                    raise
+                said = {"reason": str(conflict), "conflicts": conflicts}
+                if conflicts <= CONFLICTS_AT_ONCE_MAX:
+                    log.info("batch.conflict", extra=said)
+                else:
+                    log.warning("batch.conflicts_go_on", extra=said)
+                    await asyncio.sleep(next(waits))
+
+    def _pauses(self) -> Iterator[float]:
+        return pauses(first_s=self._patience.first_s, longest_s=self._patience.longest_s)

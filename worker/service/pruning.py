@@ -1,0 +1,77 @@
+"""Forgets what nobody can ask for any more, a little at a time, between batches."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from worker.service.persisting import Persistence
+from worker.service.ports import Transaction
+from worker.service.stored import Horizon
+
+log = logging.getLogger(__name__)
+
+STEP_PAUSE_S: Final = 0.5  # between two steps of one round: the batches have the database nearly to themselves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is kept. `handled_s` is longer than any way in which a command can come back: the age at which
+    one is refused as expired, and what the clocks may be apart. Events are kept for ever where `events_s` is None.
+    """
+
+    handled_s: float
+    events_s: float | None = None
+    interval_s: float = 600.0
+    limit: int = 200
+
+
+class Pruner:
+    """Prunes in steps of `limit` rows, each in a transaction of its own. Belongs to the task that carries out
+    batches.
+
+    An epoch prunes nothing in its first interval: what was delivered before it began is redelivered first, and may
+    be older than the retention if all workers were away for so long.
+    """
+
+    def __init__(
+        self,
+        *,
+        persistence: Persistence,
+        retention: Retention,
+        clock: Callable[[], datetime],
+        elapsed_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._persistence = persistence
+        self._retention = retention
+        self._clock = clock
+        self._elapsed_s = elapsed_s
+        self._next_at_s = elapsed_s() + retention.interval_s
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a step."""
+        return self._elapsed_s() >= self._next_at_s
+
+    async def step(self) -> None:
+        """Forget a little. Raises EpochOver."""
+        horizon = self._horizon()
+
+        async def prune(transaction: Transaction) -> int:
+            return await transaction.prune(horizon)
+
+        gone = await self._persistence.persist(prune)
+        if gone:
+            log.info("history.pruned", extra={"rows": gone})
+        pause_s = STEP_PAUSE_S if gone >= self._retention.limit else self._retention.interval_s
+        self._next_at_s = self._elapsed_s() + pause_s
+
+    def _horizon(self) -> Horizon:
+        now, events_s = self._clock(), self._retention.events_s
+        return Horizon(
+            handled_before=now - timedelta(seconds=self._retention.handled_s),
+            events_before=None if events_s is None else now - timedelta(seconds=events_s),
+            limit=self._retention.limit,
+        )

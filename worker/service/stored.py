@@ -1,0 +1,101 @@
+"""What a transaction is asked, and what it is told: the values between the service and its database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from worker.domain.roster import Device
+from worker.domain.stream import Stream
+from worker.service.messages import Handled, MessageKey, StoredEvent
+
+UNPUBLISHED_MAX: Final = 32  # of one device in one batch: more would hold everybody up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a batch needs to see. Devices in `devices` are locked if they exist, those in `creating` made and
+    locked, and so are the devices of the streams named by id and by code.
+
+    `only_for` has the streams that not everybody may see, by the id or the code that names them, and the devices
+    that may: one that is another's is passed over like one that is not there, by the same statements.
+    """
+
+    devices: frozenset[str] = frozenset()
+    creating: frozenset[str] = frozenset()
+    stream_ids: frozenset[UUID] = frozenset()
+    codes: frozenset[str] = frozenset()
+    keys: frozenset[MessageKey] = frozenset()
+    only_for: Mapping[UUID | str, frozenset[str]] = field(default_factory=dict)
+
+    def means(self, *, stream_id: UUID, code: str, device_id: str) -> bool:
+        """Whether this stream is named by somebody who may see it."""
+        names = [name for name, named in ((stream_id, self.stream_ids), (code, self.codes)) if name in named]
+        return any(name not in self.only_for or device_id in self.only_for[name] for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a batch sees: its locked devices, the streams it named and each device's latest, what was answered
+    to its message ids, and these devices' events that are not known to be published, in order.
+
+    Of a device with more than `UNPUBLISHED_MAX` of them only so many, the lowest, are there; it is in `cut`. Those
+    in `parked` have an event that the broker refused too often: theirs are left to the relay, and not there.
+    """
+
+    devices: Sequence[Device] = ()
+    streams: Sequence[Stream] = ()
+    handled: Mapping[MessageKey, Handled] = field(default_factory=dict)
+    unpublished: Sequence[StoredEvent] = ()
+    cut: frozenset[str] = frozenset()
+    parked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a batch leaves behind. `published` marks events of earlier batches, by id, as published at `at`."""
+
+    at: datetime
+    devices: Sequence[Device] = ()
+    updated_streams: Sequence[Stream] = ()
+    new_streams: Sequence[Stream] = ()
+    events: Sequence[StoredEvent] = ()
+    handled: Sequence[Handled] = ()
+    published: Sequence[UUID] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the relay takes over: the devices that come after `after` and have an event from before `before` that
+    was never confirmed, but no parked one, and that no other worker has taken. They are its own until `until`.
+    """
+
+    worker: str
+    now: datetime
+    until: datetime
+    before: datetime
+    limit: int
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parking:
+    """When the relay gives a device a rest: its next event was refused `after` times. It is tried again from
+    `retry_at` on.
+    """
+
+    at: datetime
+    after: int
+    retry_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon:
+    """What may be forgotten: commands handled before `handled_before`, and events published that happened before
+    `events_before` (None: never). `limit` of each at most go at a time.
+    """
+
+    handled_before: datetime
+    events_before: datetime | None
+    limit: int
