@@ -175,10 +175,10 @@ async def test_a_line_that_is_cut_in_the_middle_leaves_nobody_waiting(
         sessions(proxy.url, namespace, confirm_timeout_s=30, in_flight_max=2_000).open() as session,
     ):
         publishing = asyncio.create_task(session.publisher.publish([event(number) for number in range(2_000)]))
-        before_bytes = proxy.passed_bytes
+        before_bytes = proxy.passed_bytes()
 
         async def is_under_way() -> bool:
-            return proxy.passed_bytes > before_bytes
+            return proxy.passed_bytes() > before_bytes
 
         await eventually(is_under_way)
         began_s = time.monotonic()
@@ -314,7 +314,7 @@ async def test_a_direct_replies_line_that_was_cut_while_idle_is_replaced(
 ) -> None:
     async with Proxy(broker.url) as proxy, sessions(proxy.url, namespace).open() as session:
         watching = asyncio.create_task(session.consumer.watch())
-        proxy.cut(which=2)
+        proxy.number(2).cut()
 
         for _ in range(3):
             assert await session.publisher.publish([reply(f"{DIRECT}.x"), event()]) in (

@@ -182,7 +182,7 @@ async def test_either_of_two_connections_that_is_lost_ends_the_epoch(
         watching = asyncio.create_task(session.consumer.watch())
         taking = asyncio.create_task(session.consumer.take(10))
 
-        proxy.cut(which=which)
+        proxy.number(which).cut()
 
         async with asyncio.timeout(10):
             with pytest.raises(EpochOver, match="the connection is gone"):

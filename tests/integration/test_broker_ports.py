@@ -233,3 +233,108 @@ async def test_each_publish_is_reported_at_its_own_place(ends: Ends) -> None:
 async def test_nothing_to_publish_is_nothing_to_report(ends: Ends) -> None:
     async with ends.epoch() as epoch:
         assert await epoch.publisher.publish([]) == []
+
+
+async def test_paused_nothing_new_comes_and_what_is_in_hand_can_be_taken_and_settled(ends: Ends) -> None:
+    await ends.send(0, 1, 2)
+    async with ends.epoch() as epoch:
+        await epoch.inbox.widen()
+        first = await take(epoch, 1)
+        in_hand = await take(epoch, 2)
+        assert await epoch.inbox.pause()
+        assert await epoch.inbox.pause(), "again it is as it was"
+        await ends.send(3)
+
+        assert await epoch.inbox.take(10, within_s=0.2) == []
+        await settle(epoch, *first, *in_hand)
+        assert await epoch.inbox.take(10, within_s=0.2) == []
+
+    assert await left(ends) == [3]
+
+
+async def test_resumed_one_at_a_time_comes_beside_what_was_in_hand(ends: Ends) -> None:
+    await ends.send(0, 1)
+    async with ends.epoch() as epoch:
+        await epoch.inbox.widen()
+        in_hand = await take(epoch, 2)
+        await epoch.inbox.pause()
+        await ends.send(2, 3)
+        await epoch.inbox.resume()
+        await epoch.inbox.resume()
+
+        for number in (2, 3):
+            (message,) = await epoch.inbox.take(10, within_s=15)
+            assert number_of(message) == number
+            assert await epoch.inbox.take(10, within_s=0.2) == []
+            await settle(epoch, message)
+        await settle(epoch, *in_hand)
+
+    assert await left(ends) == []
+
+
+async def test_resumed_it_can_be_widened_again(ends: Ends) -> None:
+    async with ends.epoch() as epoch:
+        await epoch.inbox.widen()
+        await epoch.inbox.pause()
+        await ends.send(*range(PREFETCH))
+
+        await epoch.inbox.resume()
+        await epoch.inbox.widen()
+
+        assert numbers_of(await take(epoch, PREFETCH)) == list(range(PREFETCH))
+
+
+async def test_a_pause_is_not_ended_by_widening(ends: Ends) -> None:
+    async with ends.epoch() as epoch:
+        await epoch.inbox.pause()
+        await epoch.inbox.widen()
+        await ends.send(0)
+
+        assert await epoch.inbox.take(10, within_s=0.2) == []
+
+    assert await left(ends) == [0]
+
+
+async def test_a_pause_before_the_start_says_so_and_holds_nothing_up(ends: Ends) -> None:
+    await ends.send(0)
+    async with ends.epoch(started=False) as epoch:
+        assert not await epoch.inbox.pause()
+        await epoch.inbox.resume()
+        assert await epoch.inbox.take(10, within_s=0.2) == []
+
+        await epoch.inbox.start()
+
+        assert numbers_of(await take(epoch, 1)) == [0]
+
+
+async def test_closed_it_is_neither_paused_nor_resumed(ends: Ends) -> None:
+    async with ends.epoch() as epoch:
+        await epoch.inbox.pause()
+        await epoch.inbox.close()
+        await ends.send(0)
+        await epoch.inbox.resume()
+
+        assert await epoch.inbox.pause(), "it had been started"
+        with pytest.raises(InboxClosed):
+            await epoch.inbox.take(10, within_s=15)
+
+    assert await left(ends) == [0]
+
+
+async def test_a_connection_that_is_lost_can_be_neither_paused_nor_resumed(ends: Ends) -> None:
+    async with ends.epoch() as one, ends.epoch() as other:
+        await other.inbox.pause()
+        await ends.lose()
+
+        with pytest.raises(EpochOver):
+            await one.inbox.pause()
+        with pytest.raises(EpochOver):
+            await other.inbox.resume()
+
+
+async def test_what_comes_again_says_so(ends: Ends) -> None:
+    await ends.send(0)
+    for redelivered in (False, True):
+        async with ends.epoch() as epoch:
+            (message,) = await take(epoch, 1)
+            assert message.delivery.redelivered is redelivered

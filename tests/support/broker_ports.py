@@ -11,6 +11,7 @@ from tests.support.broker_side import Stranger, sessions
 from tests.support.fake_broker import FakeBroker, FakeSession, Fate
 from tests.support.making import received
 from tests.support.proxy import Proxy
+from worker.amqp.session import Sessions
 from worker.domain.commands import CreateStream
 from worker.service.messages import Incoming, Outgoing, Received, StoredEvent
 from worker.service.ports import Inbox, Publisher, Settlement
@@ -33,7 +34,7 @@ class Ends(Protocol):
     async def send(self, *numbers: int) -> None:
         """Publish a command for each number."""
 
-    def epoch(self) -> AbstractAsyncContextManager[Epoch]:
+    def epoch(self, *, started: bool = True) -> AbstractAsyncContextManager[Epoch]:
         """Begin to consume, narrowly, up to `PREFETCH` once it is widened; at the end the connections close."""
 
     async def lose(self) -> None:
@@ -67,9 +68,10 @@ class FakeEnds(Ends):
 
     @override
     @asynccontextmanager
-    async def epoch(self) -> AsyncIterator[Epoch]:
+    async def epoch(self, *, started: bool = True) -> AsyncIterator[Epoch]:
         session = self.broker.open()
-        await session.start()
+        if started:
+            await session.start()
         self.sessions.append(session)
         try:
             yield Epoch(inbox=session, publisher=session, settlement=session)
@@ -104,9 +106,9 @@ class RealEnds(Ends):
 
     @override
     @asynccontextmanager
-    async def epoch(self) -> AsyncIterator[Epoch]:
+    async def epoch(self, *, started: bool = True) -> AsyncIterator[Epoch]:
         opening = sessions(self.proxy.url, self.stranger.namespace, prefetch=PREFETCH)
-        async with opening.open() as session:
+        async with opening.open() if started else Sessions.open(opening) as session:
             yield Epoch(inbox=session.consumer, publisher=session.publisher, settlement=session.settlement)
 
     @override

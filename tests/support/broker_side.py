@@ -11,10 +11,9 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from typing_extensions import override
 
+from tests.support.deliveries import decoder
 from tests.support.wire import eventually
 from worker.amqp import guard
-from worker.amqp.codec.decode import Decoder
-from worker.amqp.codec.reply_address import ReplyAddresses
 from worker.amqp.options import BrokerOptions
 from worker.amqp.session import Session, Sessions
 from worker.amqp.topology import topology
@@ -47,7 +46,7 @@ def sessions(url: str, namespace: str, *, declares: bool = True, **changed: Any)
         options=options(url, **changed),
         topology=topology(namespace),
         declares=declares,
-        decoder=Decoder(addresses=ReplyAddresses(namespace=namespace, also=None)),
+        decoder=decoder(namespace=namespace),
         clock=lambda: NOW,
     )
 

@@ -1,22 +1,41 @@
 """Deliveries as the broker would hand them over, without a broker."""
 
 import json
+from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from pamqp.commands import Basic
 
+from worker.amqp.codec.admission import Admission
+from worker.amqp.codec.age import AgeLimit
+from worker.amqp.codec.authority import Authority
 from worker.amqp.codec.decode import Decoder
+from worker.amqp.codec.rates import SenderRates
 from worker.amqp.codec.reply_address import ReplyAddresses
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.guard import Undecodable
 from worker.service.messages import Incoming
 
 ASKER = "amq.gen-asker"
+NOW = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
+RETENTION_S = 604_800.0
 
 
-def decoder(*, also: str | None = None) -> Decoder:
-    """A decoder of the default namespace."""
-    return Decoder(addresses=ReplyAddresses(namespace="streams", also=also))
+def admission(
+    *, per_device: bool = False, operators: Collection[str] = (), rates: SenderRates | None = None
+) -> Admission:
+    """An admission at a time that stands still; it lets everybody in but for what is given."""
+    return Admission(
+        authority=Authority(per_device=per_device, operators=operators),
+        rates=rates,
+        age=AgeLimit(retention_s=RETENTION_S, clock=lambda: NOW),
+    )
+
+
+def decoder(*, namespace: str = "streams", also: str | None = None, **admitting: Any) -> Decoder:
+    """A decoder; `admitting` is what its admission is given."""
+    return Decoder(addresses=ReplyAddresses(namespace=namespace, also=also), admission=admission(**admitting))
 
 
 def delivery(

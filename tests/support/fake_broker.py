@@ -75,6 +75,19 @@ class Widened:
     """The consumer asked for more than one delivery at a time."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The consumer stopped to take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """The consumer takes again, one delivery at a time."""
+
+
+Entry = Published | Acknowledged | GivenBack | Widened | Paused | Resumed
+
+
 async def _at_once() -> None:
     await asyncio.sleep(0)
 
@@ -88,17 +101,17 @@ class FakeBroker:
 
     def __init__(self, *, prefetch: int = 1_000) -> None:
         self.prefetch = prefetch
-        self.journal: list[Published | Acknowledged | GivenBack | Widened] = []
+        self.journal: list[Entry] = []
         self.fate: Callable[[Outgoing], Fate] = lambda _: Fate.CONFIRMED
         self.arriving: Callable[[], Awaitable[object]] = _at_once
         self.confirming: Callable[[], Awaitable[object]] = _at_once
-        self._queue: deque[Incoming] = deque()
+        self._queue: deque[tuple[Incoming, bool]] = deque()  # and whether it was delivered before
         self._sessions: list[FakeSession] = []
         self._news = asyncio.Event()
 
     def send(self, *messages: Incoming) -> None:
         """Publish to the command queue."""
-        self._queue.extend(messages)
+        self._queue.extend((message, False) for message in messages)
         self.deliver()
 
     def open(self) -> "FakeSession":
@@ -111,14 +124,14 @@ class FakeBroker:
     def forget(self, session: "FakeSession", unsettled: Sequence[Incoming]) -> None:
         """A session has ended: what it has not settled goes to whoever is there, in the old order."""
         self._sessions.remove(session)
-        self._queue.extendleft(reversed(unsettled))
+        self._queue.extendleft((message, True) for message in reversed(unsettled))
         self.deliver()
 
     def deliver(self) -> None:
         """Hand out as much as the sessions may have in hand, to each in turn."""
         while self._queue and (able := [session for session in self._sessions if session.has_room]):
             for session in able[: len(self._queue)]:
-                session.receive(self._queue.popleft())
+                session.receive(*self._queue.popleft())
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -138,7 +151,7 @@ class FakeBroker:
         """Whether nothing is queued and nothing in hand."""
         return not self._queue and not any(session.unsettled for session in self._sessions)
 
-    def note(self, *entries: Published | Acknowledged | GivenBack | Widened) -> None:
+    def note(self, *entries: Entry) -> None:
         self.journal.extend(entries)
         self.deliver()
 
@@ -172,20 +185,22 @@ class FakeSession(Inbox, Publisher, Settlement):
         self._arrived: deque[Incoming] = deque()
         self._tags = 0
         self._prefetch = NARROW
+        self._in_hand_before = 0  # the tags that other consumers of ours got: the prefetch does not count them
         self._started = False
+        self._paused = False
         self._closed = False
         self._over: EpochOver | None = None
         self._is_publishing = False
 
     @property
     def has_room(self) -> bool:
-        is_taking = self._started and not self._closed and self._over is None
-        return is_taking and len(self.unsettled) < self._prefetch
+        is_taking = self._started and not self._paused and not self._closed and self._over is None
+        return is_taking and sum(tag > self._in_hand_before for tag in self.unsettled) < self._prefetch
 
-    def receive(self, message: Incoming) -> None:
+    def receive(self, message: Incoming, redelivered: bool) -> None:  # noqa: FBT001 - as it stands in the queue
         self._tags += 1
         self.unsettled[self._tags] = message
-        self._arrived.append(_delivered(message, Tag(tag=self._tags)))
+        self._arrived.append(_delivered(message, Tag(tag=self._tags, redelivered=redelivered)))
 
     def lose(self, reason: str = "the connection is gone") -> None:
         """Have the connection go: nothing works any more."""
@@ -236,9 +251,29 @@ class FakeSession(Inbox, Publisher, Settlement):
     @override
     async def widen(self) -> None:
         self._check()
-        if self._prefetch == NARROW:
-            self._prefetch = self._broker.prefetch
+        if self._prefetch == NARROW and not self._paused and not self._closed:
+            self._consume(self._broker.prefetch)
             self._broker.note(Widened())
+
+    @override
+    async def pause(self) -> bool:
+        self._check()
+        if self._started and not self._paused and not self._closed:
+            self._paused = True
+            self._broker.note(Paused())
+        return self._started
+
+    @override
+    async def resume(self) -> None:
+        self._check()
+        if self._paused and not self._closed:
+            self._paused = False
+            self._consume(NARROW)
+            self._broker.note(Resumed())
+
+    def _consume(self, prefetch: int) -> None:
+        self._prefetch = prefetch
+        self._in_hand_before = self._tags
 
     @override
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[Confirmation]:

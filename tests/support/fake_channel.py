@@ -32,21 +32,25 @@ def wire(routing_key: str, *, mandatory: bool = False) -> WireMessage:
 
 @dataclass(slots=True)
 class FakeChannel:
-    """`fate` decides by routing key; `fatal` are the keys at which the connection ends, for all in flight."""
+    """`fate` decides by routing key; `fatal` are the keys at which the connection ends. As with RabbitMQ, what was
+    published before is confirmed then; `loses_confirms` is a broker that does not get that far.
+    """
 
     fate: Callable[[str], Fate] = lambda _: None
     fatal: frozenset[str] = frozenset()
     sent: list[str] = field(default_factory=list)
+    bodies: list[tuple[str, bytes]] = field(default_factory=list)
     in_flight_now: int = 0
     in_flight_most: int = 0
     is_closed: bool = False
+    loses_confirms: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def basic_publish(
         self,
-        body: bytes,  # noqa: ARG002 - as aiormq has it
+        body: bytes,
         *,
-        exchange: str,  # noqa: ARG002
+        exchange: str,  # noqa: ARG002 - as aiormq has it
         routing_key: str,
         properties: Basic.Properties,  # noqa: ARG002
         mandatory: bool,  # noqa: ARG002
@@ -56,19 +60,20 @@ class FakeChannel:
         if self.is_closed:
             raise ChannelInvalidStateError("closed")
         self.sent.append(routing_key)
+        self.bodies.append((routing_key, body))
         self.in_flight_now += 1
         self.in_flight_most = max(self.in_flight_most, self.in_flight_now)
         try:
-            await self._end(routing_key, timeout)
+            await self._end(routing_key, timeout, was_before=not self.is_closed and routing_key not in self.fatal)
         finally:
             self.in_flight_now -= 1
 
-    async def _end(self, routing_key: str, timeout_s: float) -> None:
+    async def _end(self, routing_key: str, timeout_s: float, *, was_before: bool) -> None:
         if routing_key in self.fatal:
             self.is_closed = True
             self.ended.set()
         await asyncio.sleep(0)
-        if self.ended.is_set():
+        if self.ended.is_set() and (self.loses_confirms or not was_before):
             raise ConnectionResetError("the broker closed the connection")
         fate = self.fate(routing_key)
         if fate is HANGS:
@@ -76,6 +81,10 @@ class FakeChannel:
                 await asyncio.Event().wait()
         if fate is not None:
             raise fate
+
+    def bodies_to(self, routing_key: str) -> list[bytes]:
+        """What was sent there, in order."""
+        return [body for key, body in self.bodies if key == routing_key]
 
     def confirming(self, *, timeout_s: float = 5.0, in_flight_max: int = 256) -> ConfirmingChannel:
         """What is tested, over this channel."""

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from worker.amqp.deadline import deadline
 from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.hand import Hand
 from worker.service.messages import Incoming
 from worker.service.ports import EpochOver, Inbox, InboxClosed
 
@@ -27,18 +28,22 @@ class Consumer(Inbox):
         channel: Channel,
         *,
         queue: str,
+        hand: Hand,
         decode: Callable[[AmqpDelivery], Incoming],
         prefetch: int,
         timeout_s: float,
     ) -> None:
         self._channel = channel
         self._queue = queue
+        self._hand = hand
         self._decode = decode
         self._prefetch = prefetch
         self._timeout_s = timeout_s
         self._arrived: asyncio.Queue[DeliveredMessage | EpochOver | InboxClosed] = asyncio.Queue()
         self._tag: str | None = None
+        self._started = False
         self._wide = False
+        self._paused = False
         self._closing = False
         self._changing = asyncio.Lock()  # a consumer that begins while we close would go on for ever
         self._failed = asyncio.Event()
@@ -46,8 +51,19 @@ class Consumer(Inbox):
 
     @property
     def is_consuming(self) -> bool:
-        """Whether the broker has a consumer of ours on the queue."""
-        return self._tag is not None
+        """Whether the broker has a consumer of ours on the queue, as far as we know."""
+        return self.tag is not None
+
+    @property
+    def tag(self) -> str | None:
+        """Which of our consumers it is; each start, widening and resumption makes another."""
+        return None if self._failed.is_set() or self._tag not in self._channel.consumers else self._tag
+
+    @property
+    def should_consume(self) -> bool:
+        """Whether there should be a consumer: it was started, and is not paused, closed, lost or about to be."""
+        stopped = self._paused or self._closing or self._failed.is_set()
+        return self._started and not stopped and not self._changing.locked()
 
     @override
     async def start(self) -> None:
@@ -55,24 +71,48 @@ class Consumer(Inbox):
             if self._closing:
                 return
             self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+            self._started = True
             await self._consume(NARROW)
 
     async def _consume(self, prefetch: int) -> None:
-        async with deadline("consuming", self._timeout_s):
+        async with deadline(f"consuming from {self._queue}", self._timeout_s):
             await self._channel.basic_qos(prefetch_count=prefetch)
             # The callback only enqueues: it runs in a task of the channel, which dies with the channel.
-            ok = await self._channel.basic_consume(self._queue, self._arrived.put_nowait)  # type: ignore[arg-type]
+            ok = await self._channel.basic_consume(self._queue, self._arrive)  # type: ignore[arg-type]
         self._tag = ok.consumer_tag
         log.info("consumer.started", extra={"queue": self._queue, "prefetch": prefetch})
+
+    def _arrive(self, message: DeliveredMessage) -> None:
+        self._hand.arrived += 1
+        self._arrived.put_nowait(message)
 
     @override
     async def widen(self) -> None:
         async with self._changing:
-            if self._wide or self._closing:
+            if self._wide or self._paused or self._closing:
                 return
             self._wide = True
             await self._cancel()
             await self._consume(self._prefetch)
+
+    @override
+    async def pause(self) -> bool:
+        async with self._changing:
+            if self._failed.is_set():
+                raise self._over
+            if self._started and not self._closing:
+                self._paused = True
+                await self._cancel()
+            return self._started
+
+    @override
+    async def resume(self) -> None:
+        async with self._changing:
+            if self._closing or not self._paused:
+                return
+            self._wide = False  # what stopped us may be a message that we are about to get again
+            await self._consume(NARROW)
+            self._paused = False
 
     async def _cancel(self) -> None:
         tag, self._tag = self._tag, None

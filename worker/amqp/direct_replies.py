@@ -10,20 +10,28 @@ from typing import Final
 
 from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.messages import WireMessage
+from worker.amqp.reply_round import ReplyRound
+from worker.amqp.reputation import Reputation
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
 
-TRIES_ALONE_MAX: Final = 2
+ENDS_MAX: Final = 12  # of the connection in one round, some 10 ms each: everybody else waits for them
 
 
 class DirectReplies:
-    """Sends direct replies. When the connection goes, it is rebuilt, and what was unknown goes out one by one."""
+    """Sends direct replies. When the connection goes, it is rebuilt, and what was unknown is sent again.
+
+    An address that ends the connection twice is refused, and for the rest of the epoch at once. A round of replies
+    may end it `ENDS_MAX` times; what has had no turn by then is refused too, and who asks again gets the stored
+    answer. Those whose addresses have proved good come first and lose nothing by that.
+    """
 
     def __init__(self, reopen: Callable[[], Awaitable[ConfirmingChannel]]) -> None:
         self._reopen = reopen
         self._channel: ConfirmingChannel | None = None
+        self._reputation = Reputation()
 
     async def open(self) -> None:
         """Connect. Raises EpochOver."""
@@ -34,34 +42,25 @@ class DirectReplies:
 
         Then the rest is unknown too, and unsent: the broker is slow or away, and the epoch will end for it.
         """
-        if not messages:
-            return []
-        confirmations = [Confirmation.UNKNOWN] * len(messages)
+        replies = ReplyRound(messages, self._reputation)
         try:
-            channel = await self._ready()
-            confirmations = await channel.send(messages)
-            if channel.is_closed:
-                await self._send_one_by_one(messages, confirmations)
+            await self._send_all(replies)
         except EpochOver as over:
             log.warning("direct_replies.unavailable", extra={"reason": str(over)})
-        return confirmations
+        return replies.ends
 
-    async def _send_one_by_one(self, messages: Sequence[WireMessage], confirmations: list[Confirmation]) -> None:
-        """Replace what is unknown, until one stays so."""
-        for index, message in enumerate(messages):
-            if confirmations[index] is Confirmation.UNKNOWN:
-                confirmations[index] = await self._send_alone(message)
-                if confirmations[index] is Confirmation.UNKNOWN:
-                    return
-
-    async def _send_alone(self, message: WireMessage) -> Confirmation:
-        for _ in range(TRIES_ALONE_MAX):
+    async def _send_all(self, replies: ReplyRound) -> None:
+        ended = 0
+        while turn := replies.next_turn():
             channel = await self._ready()
-            (confirmation,) = await channel.send([message])
-            if confirmation is not Confirmation.UNKNOWN or not channel.is_closed:
-                return confirmation
-        log.warning("direct_reply.ended_the_connection", extra={"reply_to": message.routing_key})
-        return Confirmation.REFUSED
+            replies.note(turn, await channel.send(replies.messages_of(turn)), ended=channel.is_closed)
+            if not channel.is_closed:
+                if replies.is_unknown(turn):
+                    return
+                continue
+            ended += 1
+            if ended == ENDS_MAX:
+                log.warning("direct_replies.given_up", extra={"replies": replies.give_up(), "ended": ended})
 
     async def _ready(self) -> ConfirmingChannel:
         if self._channel is None or self._channel.is_closed:

@@ -31,9 +31,10 @@ _original_unmarshal: Final = ContentHeader.unmarshal
 
 
 def install() -> None:
-    """Replace the two decoders; pinned by a test that sends the raw poisons. Idempotent."""
+    """Replace the three decoders; pinned by a test that sends the raw poisons. Idempotent."""
     ContentHeader.unmarshal = _unmarshal_header  # type: ignore[method-assign, assignment]
     commands.Basic.Deliver.unmarshal = _unmarshal_deliver  # type: ignore[method-assign, assignment]
+    commands.Basic.GetOk.unmarshal = _unmarshal_get_ok  # type: ignore[method-assign, assignment]
 
 
 def _unmarshal_header(header: ContentHeader, data: bytes) -> None:
@@ -51,11 +52,21 @@ def _unmarshal_header(header: ContentHeader, data: bytes) -> None:
 def _unmarshal_deliver(frame: Any, data: bytes) -> None:
     """Decode Basic.Deliver (AMQP 0-9-1, class 60 method 60) with a routing key of any bytes."""
     used, frame.consumer_tag = decode.short_str(data)
-    frame.delivery_tag, redelivered = struct.unpack_from(">QB", data, used)
+    _unmarshal_delivered(frame, data[used:])
+
+
+def _unmarshal_get_ok(frame: Any, data: bytes) -> None:
+    """Decode Basic.GetOk (method 71) so too: whoever looks at dead letters may ask for them one by one."""
+    (frame.message_count,) = struct.unpack(">I", _unmarshal_delivered(frame, data))
+
+
+def _unmarshal_delivered(frame: Any, data: bytes) -> bytes:
+    """Decode what the two have in common, and return what is behind it."""
+    frame.delivery_tag, redelivered = struct.unpack_from(">QB", data)
     frame.redelivered = bool(redelivered & 1)
-    exchange, rest = _short_text(data[used + 9 :])
-    frame.exchange = exchange
-    frame.routing_key, _ = _short_text(rest)
+    frame.exchange, rest = _short_text(data[9:])
+    frame.routing_key, rest = _short_text(rest)
+    return rest
 
 
 def _short_text(data: bytes) -> tuple[str, bytes]:

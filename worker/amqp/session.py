@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from worker.amqp.codec.decode import Decoder
 from worker.amqp.confirming import ConfirmingChannel
@@ -12,6 +13,7 @@ from worker.amqp.consumer import Consumer
 from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.deadline import deadline
 from worker.amqp.direct_replies import DirectReplies
+from worker.amqp.hand import Hand
 from worker.amqp.link import Link
 from worker.amqp.links import Links
 from worker.amqp.messages import WireFormat
@@ -19,6 +21,7 @@ from worker.amqp.options import BrokerOptions
 from worker.amqp.publisher import BrokerPublisher
 from worker.amqp.settlement import ChannelSettlement
 from worker.amqp.topology import Topology, TopologyWrong, declare, missing
+from worker.amqp.watchdog import Watchdog
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
@@ -66,20 +69,43 @@ class Sessions:
             await self._send_canary(channel)
             direct = DirectReplies(self._replacing(links))
             await direct.open()
-            consumer = Consumer(
-                consuming.channel,
-                queue=self._topology.commands,
-                decode=self._decoder,
-                prefetch=self._options.prefetch,
-                timeout_s=self._options.settle_timeout_s,
-            )
+            hand = Hand()
+            consumer = self._consumer(consuming, hand)
             consuming.when_lost(consumer.fail)
             publishing.when_lost(consumer.fail)
-            yield Session(
-                consumer=consumer,
-                publisher=BrokerPublisher(channel, direct, self._wire),
-                settlement=ChannelSettlement(consuming.channel, timeout_s=self._options.settle_timeout_s),
-            )
+            async with await self._watchdog(consumer, consuming, channel, hand):
+                yield Session(
+                    consumer=consumer,
+                    publisher=BrokerPublisher(channel, direct, self._wire),
+                    settlement=ChannelSettlement(
+                        consuming.channel, hand=hand, timeout_s=self._options.settle_timeout_s
+                    ),
+                )
+
+    def _consumer(self, link: Link, hand: Hand) -> Consumer:
+        return Consumer(
+            link.channel,
+            queue=self._topology.commands,
+            hand=hand,
+            decode=self._decoder,
+            prefetch=self._options.prefetch,
+            timeout_s=self._options.settle_timeout_s,
+        )
+
+    async def _watchdog(
+        self, consumer: Consumer, link: Link, publishing: ConfirmingChannel, hand: Hand
+    ) -> Watchdog:
+        async with deadline("opening the watchdog's channel", self._options.connect_timeout_s):
+            channel = await link.new_channel()  # once an epoch: aiormq forgets no channel that was closed
+        return Watchdog(
+            consumer,
+            channel,
+            topology=self._topology,
+            hand=hand,
+            send_canary=partial(self._send_canary, publishing),
+            every_s=self._options.watchdog_s,
+            timeout_s=self._options.confirm_timeout_s,
+        )
 
     def _confirming(self, link: Link) -> ConfirmingChannel:
         return ConfirmingChannel(
@@ -107,7 +133,7 @@ class Sessions:
             )
 
     async def _send_canary(self, channel: ConfirmingChannel) -> None:
-        """Show that the way out works before anything is taken in.
+        """Show that the way out works: before anything is taken in, and now and then.
 
         Two, one after the other: under an alarm the broker takes the first publish of a connection and confirms
         it, and only then stops to listen.

@@ -7,6 +7,7 @@ from aiormq.channel import Channel
 from typing_extensions import override
 
 from worker.amqp.deadline import deadline
+from worker.amqp.hand import Hand
 from worker.service.messages import DeadLetter, Delivery
 from worker.service.ports import Settlement
 
@@ -20,8 +21,9 @@ class ChannelSettlement(Settlement):
     acknowledgement of several; what is done beyond a delivery that is held back goes out alone.
     """
 
-    def __init__(self, channel: Channel, *, timeout_s: float) -> None:
+    def __init__(self, channel: Channel, *, hand: Hand, timeout_s: float) -> None:
         self._channel = channel
+        self._hand = hand
         self._timeout_s = timeout_s
         self._settled_to = 0  # every tag up to this one is settled
         self._beyond: set[int] = set()  # the settled tags above it
@@ -34,6 +36,7 @@ class ChannelSettlement(Settlement):
             for place, (tag, multiple) in enumerate(frames, start=1):
                 # The last one waits until it is written: closing the connection drops what is still in its queue.
                 await self._channel.basic_ack(tag, multiple=multiple, wait=place == len(frames))
+        self._hand.settled += len(deliveries)
 
     @override
     async def give_to_broker(self, letters: Sequence[DeadLetter]) -> None:
@@ -42,6 +45,7 @@ class ChannelSettlement(Settlement):
             self._note({letter.delivery.tag})
             async with deadline("rejecting", self._timeout_s):
                 await self._channel.basic_reject(letter.delivery.tag, requeue=False)
+            self._hand.settled += 1
 
     def _note(self, tags: set[int]) -> tuple[int, list[int]]:
         """Note fresh tags as settled. Return the highest of them below which nothing is open (0: there is none),

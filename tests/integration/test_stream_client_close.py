@@ -1,0 +1,40 @@
+"""Leaving a broker that takes nothing any more."""
+
+import asyncio
+import time
+
+import aio_pika
+
+from devtools.broker import PrivateBroker
+from stream_client.link import Link
+from tests.support.proxy import Proxy
+
+LARGE = aio_pika.Message(b"x" * 60_000)
+
+
+async def test_a_broker_that_takes_no_more_bytes_is_left_within_a_few_seconds(broker: PrivateBroker) -> None:
+    """Then not even the goodbye can be written; the library would wait for it for minutes."""
+    async with Proxy(broker.url) as proxy:
+        link = await Link.open(proxy.url, name="tested", within_s=5)
+        channel = await link.channel(confirms=True)
+        proxy.freeze()
+        publishing = [channel.default_exchange.publish(LARGE, "nobody", timeout=1) for _ in range(600)]
+        ends = await asyncio.gather(*publishing, return_exceptions=True)
+        assert all(isinstance(end, TimeoutError) for end in ends)
+
+        began_s = time.monotonic()
+        await link.close()
+
+        assert time.monotonic() - began_s < 6
+        proxy.thaw()
+
+
+async def test_a_broker_that_is_well_hears_a_goodbye(broker: PrivateBroker) -> None:
+    link = await Link.open(broker.url, name="tested", within_s=5)
+    await link.channel()
+    began_s = time.monotonic()
+
+    await link.close()
+    await link.close()
+
+    assert time.monotonic() - began_s < 2

@@ -1,0 +1,71 @@
+"""A channel that consumes and is asked what there is, whose every answer is the test's."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from aiormq.channel import Channel
+from pamqp.commands import Basic, Queue
+
+from worker.service.ports import EpochOver
+
+
+@dataclass(slots=True)
+class QuietChannel:
+    """Delivers nothing. `ready` and `consumers` are what the broker says of the command queue."""
+
+    ready: int = 0
+    consumers_said: int = 1
+    error: BaseException | None = None
+    is_mute: bool = False
+    has_alarm: bool = False
+    looks: int = 0
+    consumers: dict[str, Any] = field(default_factory=dict)
+    on_consumer_cancel_callbacks: set[Any] = field(default_factory=set)
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
+    tags: int = 0
+
+    async def basic_qos(self, *, prefetch_count: int) -> None:
+        del prefetch_count
+
+    async def basic_consume(self, queue: str, callback: object) -> Basic.ConsumeOk:
+        self.tags += 1
+        tag = f"{queue}-{self.tags}"
+        self.consumers[tag] = callback
+        return Basic.ConsumeOk(consumer_tag=tag)
+
+    async def basic_cancel(self, consumer_tag: str) -> None:
+        self.consumers.pop(consumer_tag, None)
+
+    async def exchange_declare(self, name: str, *, passive: bool) -> None:
+        del name
+        assert passive
+
+    async def queue_declare(self, queue: str, *, passive: bool) -> Queue.DeclareOk:
+        assert passive
+        if self.is_mute:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+        if not queue.endswith(".commands"):
+            return Queue.DeclareOk(queue=queue, message_count=0, consumer_count=0)
+        return Queue.DeclareOk(queue=queue, message_count=self.ready, consumer_count=self.consumers_said)
+
+    async def send_canary(self) -> None:
+        """The last step of a look."""
+        if self.has_alarm:
+            raise EpochOver("an alarm is on")
+        self.looks += 1
+        self.looked.set()
+
+    async def until_looked(self, times: int) -> None:
+        """Wait for so many more looks. Raises TimeoutError."""
+        enough = self.looks + times
+        async with asyncio.timeout(5):
+            while self.looks < enough:
+                self.looked.clear()
+                await self.looked.wait()
+
+    def as_channel(self) -> Channel:
+        """Itself, as what the worker takes it for."""
+        return cast("Channel", self)
