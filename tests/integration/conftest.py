@@ -6,8 +6,8 @@ import pytest
 
 from devtools.broker import PrivateBroker
 from stream_client import StreamClient
-from tests.support.cable import Cable
 from tests.support.fake_worker import FakeWorker
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture
@@ -23,5 +23,6 @@ async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[Str
 
 
 @pytest.fixture
-def cable(broker: PrivateBroker) -> Cable:
-    return Cable(broker.url)
+async def proxy(broker: PrivateBroker) -> AsyncIterator[Proxy]:
+    async with Proxy(broker.url) as proxy:
+        yield proxy

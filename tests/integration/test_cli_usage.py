@@ -10,7 +10,7 @@ from schemas import DEVICE_ID_LOOKS, EventName
 from tests.support.command_line import Ended, stream_worker, stream_worker_meanwhile, stream_worker_program
 from worker.ops.health import HealthServer
 
-COMMANDS = ("run", "db", "topology", "health", "send", "watch")
+COMMANDS = ("run", "db", "topology", "health", "send", "watch", "dead", "events")
 HEAVY = ("aio_pika", "aiohttp", "alembic", "pydantic", "sqlalchemy", "structlog")
 SECRET = "hunter2"
 
@@ -27,7 +27,7 @@ def test_help_lists_every_command() -> None:
     assert tuple(commands_of(())) == COMMANDS
 
 
-@pytest.mark.parametrize("group", [(), ("db",), ("topology",), ("send",)], ids=" ".join)
+@pytest.mark.parametrize("group", [(), ("db",), ("topology",), ("send",), ("dead",)], ids=" ".join)
 def test_no_list_of_commands_cuts_what_they_do(group: tuple[str, ...]) -> None:
     listed = commands_of(group)
     assert listed
@@ -73,6 +73,11 @@ def test_the_version_is_told() -> None:
         ("send", "create", "cam-1", "--message-id", "x" * 129),
         ("watch", "--type", "stream.paused"),
         ("watch", "--device", "no such thing"),
+        ("dead",),
+        ("dead", "show"),
+        ("dead", "list", "--older-than", "soon"),
+        ("dead", "list", "--limit", "0"),
+        ("dead", "replay"),
     ],
     ids=" ".join,
 )
@@ -111,6 +116,8 @@ def test_a_device_that_is_none_is_answered_with_what_a_device_id_looks_like() ->
         ("health",),
         ("send", "create", "cam-1"),
         ("watch",),
+        ("dead", "list"),
+        ("dead", "replay", "--yes"),
     ],
     ids=" ".join,
 )
@@ -138,7 +145,9 @@ def assert_away(ended: Ended, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("topology", "check"), ("send", "create", "cam-1", "--timeout", "0.5"), ("watch",)], ids=" ".join
+    "arguments",
+    [("topology", "check"), ("send", "create", "cam-1", "--timeout", "0.5"), ("watch",), ("dead", "list")],
+    ids=" ".join,
 )
 def test_a_broker_that_is_away_is_told_in_one_line_and_exit_code_69(arguments: tuple[str, ...]) -> None:
     place = f"127.0.0.1:{free_port()}"  # programs: here, a library's own log lines would not be seen

@@ -20,8 +20,8 @@ from stream_client import (
     StreamUnavailable,
     StreamUnreadable,
 )
-from tests.support.cable import Cable
 from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, created, silent
+from tests.support.proxy import Proxy
 
 
 async def test_each_reply_reaches_the_one_who_asked(worker: FakeWorker, client: StreamClient) -> None:
@@ -50,7 +50,7 @@ async def test_a_command_is_persistent_and_can_be_told_from_every_other(
 
     assert (first.type, first.body) == ("stream.create", b'{"device_id":"cam-1"}')
     assert (second.type, second.body) == ("stream.stop", b'{"code":"7K3M-9QXA"}')
-    assert (first.routing_key, second.routing_key) == ("cam-1", "any")
+    assert (first.routing_key, second.routing_key) == ("cam-1", "guest")
     assert (first.content_type, first.delivery_mode) == ("application/json", 2)
     assert (first.reply_to or "").startswith("amq.rabbitmq.reply-to.")
     assert first.message_id != second.message_id
@@ -104,15 +104,15 @@ async def test_a_reply_to_an_earlier_try_counts_and_the_second_is_ignored(
         assert (await client.create("cam-2")).stream.device_id == "cam-2"
 
 
-async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(cable: Cable, worker: FakeWorker) -> None:
+async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(proxy: Proxy, worker: FakeWorker) -> None:
     async def cut_the_first(command: AbstractIncomingMessage, number: int) -> StreamReply | None:
         if number == 1:
-            cable.cut()
+            proxy.cut()
             return None
         return await created(command, number)
 
     worker.answer = cut_the_first
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+    async with StreamClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
         reply = await client.create("cam-1")
 
     first, second = worker.received.get_nowait(), worker.received.get_nowait()
@@ -120,33 +120,33 @@ async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(cable: 
     assert first.message_id == second.message_id
 
 
-async def test_a_connection_that_falls_silent_is_left_for_a_new_one(cable: Cable, worker: FakeWorker) -> None:
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace, attempt_s=0.5) as client:
+async def test_a_connection_that_falls_silent_is_left_for_a_new_one(proxy: Proxy, worker: FakeWorker) -> None:
+    async with StreamClient(proxy.url, namespace=worker.namespace, attempt_s=0.5) as client:
         await client.create("cam-1")
-        cable.silence()
+        proxy.present().freeze()
 
         assert (await client.create("cam-2")).stream.device_id == "cam-2"
 
 
 async def test_a_command_that_was_cut_off_before_its_confirm_is_sent_again(
-    cable: Cable, worker: FakeWorker
+    proxy: Proxy, worker: FakeWorker
 ) -> None:
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+    async with StreamClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
         await client.create("cam-1")
-        cable.silence()
+        silent_line = proxy.present().freeze()
         request = asyncio.create_task(client.create("cam-2"))
-        await cable.holds.wait()
-        cable.cut()
+        await silent_line.acted.wait()
+        proxy.cut()
 
         assert (await request).stream.device_id == "cam-2"
 
 
-@pytest.mark.parametrize("carries_bytes_max", range(0, 600, 20))
+@pytest.mark.parametrize("carries_bytes", range(0, 600, 20))
 async def test_a_connection_that_breaks_while_it_is_opened_is_unavailable(
-    cable: Cable, worker: FakeWorker, carries_bytes_max: int
+    proxy: Proxy, worker: FakeWorker, carries_bytes: int
 ) -> None:
-    cable.carries_bytes_max = carries_bytes_max
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace, attempts_max=1) as client:
+    proxy.cut_after(carries_bytes)
+    async with StreamClient(proxy.url, namespace=worker.namespace, attempts_max=1) as client:
         with pytest.raises((StreamUnavailable, StreamTimeout)):  # it depends on how far it got
             await client.create("cam-1")
         with pytest.raises(StreamUnavailable):

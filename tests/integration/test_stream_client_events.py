@@ -9,8 +9,8 @@ from pamqp.common import FieldTable
 
 from schemas import Event
 from stream_client import EventSubscription, StreamClient
-from tests.support.cable import Cable
 from tests.support.fake_worker import WITHIN_S, FakeWorker, an_event
+from tests.support.proxy import Proxy
 
 
 async def first_of(events: EventSubscription) -> AsyncIterator[Event]:
@@ -92,14 +92,14 @@ async def test_an_event_that_cannot_be_read_goes_to_the_dead_letters_of_its_queu
 
 @pytest.mark.parametrize("name", [None, "durable"])
 async def test_a_subscription_goes_on_when_its_connection_is_cut(
-    cable: Cable, worker: FakeWorker, name: str | None
+    proxy: Proxy, worker: FakeWorker, name: str | None
 ) -> None:
     queue = name and f"{worker.namespace}.{name}"
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events(queue=queue) as events:
+    async with StreamClient(proxy.url, namespace=worker.namespace).events(queue=queue) as events:
         await worker.publish(an_event("cam-1", 1))
         assert (await next_event(events)).number == 1
 
-        cable.cut()
+        proxy.cut()
         following = asyncio.create_task(next_event(events))
         number = 1
         while not following.done():  # with a temporary queue, what comes before it is bound again is missed
@@ -113,14 +113,14 @@ async def test_a_subscription_goes_on_when_its_connection_is_cut(
 
 
 async def test_a_durable_queue_gives_again_what_was_in_hand_when_the_connection_was_cut(
-    cable: Cable, worker: FakeWorker
+    proxy: Proxy, worker: FakeWorker
 ) -> None:
     queue = f"{worker.namespace}.durable"
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events(queue=queue) as events:
+    async with StreamClient(proxy.url, namespace=worker.namespace).events(queue=queue) as events:
         for number in (1, 2, 3):
             await worker.publish(an_event("cam-1", number))
         assert (await next_event(events)).number == 1
-        cable.cut()
+        proxy.cut()
 
         seen = [(await next_event(events)).number]
         while seen[-3:] != [1, 2, 3]:  # what had been received before the cut may come first
@@ -129,15 +129,15 @@ async def test_a_durable_queue_gives_again_what_was_in_hand_when_the_connection_
 
 
 async def test_a_subscription_tries_until_the_broker_is_back(
-    cable: Cable, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, worker: FakeWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events() as events:
-        cable.carries_bytes_max = 0
-        cable.cut()
+    async with StreamClient(proxy.url, namespace=worker.namespace).events() as events:
+        refusing = proxy.refuse()
+        proxy.cut()
         following = asyncio.create_task(next_event(events))
         while [record.message for record in caplog.records].count("subscription.retry") < 2:
             await asyncio.wait({following}, timeout=0.05)
-        cable.carries_bytes_max = None
+        refusing.remove()
         while not following.done():
             await worker.publish(an_event("cam-1", 1))
             await asyncio.wait({following}, timeout=0.1)
@@ -167,18 +167,18 @@ async def test_a_subscription_goes_on_when_its_queue_is_deleted(worker: FakeWork
 
 
 async def test_a_subscription_that_was_interrupted_while_it_resumed_resumes_again(
-    cable: Cable, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, worker: FakeWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with cable.laid() as url, StreamClient(url, namespace=worker.namespace).events() as events:
-        cable.carries_bytes_max = 0
-        cable.cut()
+    async with StreamClient(proxy.url, namespace=worker.namespace).events() as events:
+        refusing = proxy.refuse()
+        proxy.cut()
         interrupted = asyncio.create_task(anext(events))
         while "subscription.retry" not in [record.message for record in caplog.records]:
             await asyncio.wait({interrupted}, timeout=0.05)
         interrupted.cancel()
         await asyncio.wait({interrupted})
         assert interrupted.cancelled()
-        cable.carries_bytes_max = None
+        refusing.remove()
 
         following = asyncio.create_task(next_event(events))
         while not following.done():

@@ -1,74 +1,112 @@
-"""A TCP proxy in front of a server, to take the line away or to silence it without harming the server."""
+"""A TCP proxy in front of a broker or a database, to have lines fail in every way and servers unharmed."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, suppress
+import itertools
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
-_CHUNK_BYTES = 65_536
+from typing_extensions import override
+
+from tests.faults.wire_log import Seen
+from tests.support.amqp_tap import Tap
+from tests.support.line_faults import Board, Whom
+from tests.support.proxy_line import Line, reset
+from tests.support.proxy_lines import Lines
+from tests.support.proxy_way import Deaf
+from tests.support.said import Said, wire_log_of
+
+_CONNECT_WITHIN_S: Final = 10.0
+_SAID_MAX: Final = 2_000_000
 
 
-class Proxy(AbstractAsyncContextManager["Proxy"]):
-    """Passes bytes on in both directions. `url` is the server's, through the proxy.
+class Proxy(Lines, AbstractAsyncContextManager["Proxy"]):
+    """All the connections to a server. `url` is the server's, through the proxy.
 
-    `freeze_at`: these bytes are the last that it passes on.
+    `is_tapped`: it reads AMQP along. Then it knows connections by their names and what is said on them, and a
+    method goes on when it is there with all of its content.
     """
 
-    def __init__(self, url: str, *, freeze_at: bytes | None = None) -> None:
-        self._freeze_at = freeze_at
+    def __init__(self, url: str, *, is_tapped: bool = False) -> None:
+        self._board = Board()
+        self._lines: dict[int, Line] = {}
+        super().__init__(self._board, self._lines, Whom(), is_tapped=is_tapped)
         self._server = urlsplit(url)
-        self._flows = asyncio.Event()
-        self._flows.set()
-        self._writers: list[asyncio.StreamWriter] = []
+        self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.passed_bytes = 0
+        self._said: list[Said] = []
 
+    @property
+    def said(self) -> list[Said]:
+        """What the clients said and were told, in order: theirs when it came from them, whatever became of it, and
+        the server's when it went to them. Empty it where much is said; raises AssertionError where that was due.
+        """
+        assert len(self._said) < _SAID_MAX, "more was said than is kept"
+        return self._said
+
+    def wire_log(self) -> list[Seen]:
+        """Return what the checks look at. Raises as `said`."""
+        return wire_log_of(self.said)
+
+    @override
     async def __aenter__(self) -> Self:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._listener.sockets[0].getsockname()[1]
-        user, _, _ = self._server.netloc.rpartition("@")
-        self.url = self._server._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+        user, at, _ = self._server.netloc.rpartition("@")
+        self.url = self._server._replace(netloc=f"{user}{at}127.0.0.1:{port}").geturl()
         return self
 
+    @override
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._listener.close()
-        self.cut()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        broken = [end for end in ends if isinstance(end, Exception)]
+        if broken and error is None:
+            raise broken[0]
 
-    def freeze(self) -> None:
-        """Pass nothing on any more; connections stay open."""
-        self._flows.clear()
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = next(self._numbers)
+        if self._board.refuses(number, ""):
+            reset(writer)
+            return
+        task = asyncio.create_task(self._serve(number, reader, writer), name="proxy.line")
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
 
-    def thaw(self) -> None:
-        """Pass on again, also what came meanwhile."""
-        self._flows.set()
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is None:  # who failed is kept, to be raised at the end
+            self._tasks.discard(task)
 
-    def cut(self, *, which: int | None = None) -> None:
-        """Reset all connections, or the one that was accepted as number `which`, from 0."""
-        pair = slice(None) if which is None else slice(2 * which, 2 * which + 2)
-        for writer in self._writers[pair]:
+    async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_WITHIN_S):
+                far = await asyncio.open_connection(self._server.hostname, self._server.port)
+        except OSError:  # a TimeoutError too: the server cannot be reached, and so the client cannot
+            reset(writer)
+            return
+        except BaseException:
             writer.transport.abort()
+            raise
+        line = Line(
+            number=number,
+            ends=((reader, writer), far),
+            reading=Tap(number) if self._is_tapped else Deaf(),
+            board=self._board,
+            note=self._note,
+        )
+        self._lines[number] = line
+        try:
+            await line.run()
+        finally:
+            del self._lines[number]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
-        self._writers += [writer, far_writer]
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pass_on(source, sink), name="proxy.pass_on")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(_CHUNK_BYTES):
-                if self._freeze_at is not None and self._freeze_at in data:
-                    self.freeze()
-                await self._flows.wait()
-                sink.write(data)
-                self.passed_bytes += len(data)
-                await sink.drain()
-        sink.close()
+    def _note(self, said: Iterable[Said]) -> None:
+        if len(self._said) < _SAID_MAX:
+            self._said += said

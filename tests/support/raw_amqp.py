@@ -65,6 +65,8 @@ POISONS: Final = {
     "a timestamp of all ones": (TIMESTAMP, b"\xff" * 8),
     "a type that is not UTF-8": (TYPE, short(b"\xff")),
     "a content type that is not UTF-8": (CONTENT_TYPE, short(b"\xff")),
+    "a table nested 5,000 levels": (HEADERS, nested(5_000)),
+    "a header as large as a frame": (HEADERS, table(*((b"%07d" % n, b"V") for n in range(14_540)))),
     "a table over 16 KiB": (HEADERS, table(*((b"k%d" % n, text(b"x" * 1_000)) for n in range(17)))),
 }
 

@@ -32,9 +32,13 @@ def settings_of(url: str, namespace: str, database_url: str, **more: str) -> dic
 
 
 class WorkerProcess:
-    """One `stream-worker run`. What it logs goes to a file, whose end is shown when it does not do as expected."""
+    """One `stream-worker run`. What it logs goes to a file, whose end is shown when it does not do as expected.
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    `program` is a module to run in its place: a worker with something between its parts.
+    """
+
+    def __init__(self, settings: Mapping[str, str], *, program: str | None = None) -> None:
+        self._arguments = [sys.executable, "-m", *([program] if program else ["worker", "run"])]
         self.port = free_port()
         self._log = Path(tempfile.mkstemp(prefix="worker-", suffix=".log")[1])
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("STREAMS_")}
@@ -44,8 +48,8 @@ class WorkerProcess:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run"], env=self._environ, stdout=log, stderr=log
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                self._arguments, env=self._environ, stdout=log, stderr=log
             )
 
     async def ready(self) -> Self:
