@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## the environment in .venv, the servers' programs in .cache; does nothing the second time
@@ -37,10 +37,27 @@ check: $(READY) ## format, lint, types, import contracts, deployment files, quic
 .PHONY: test
 test: setup check ## all of that and the whole suite against real servers, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
+
+.PHONY: test-more
+test-more: setup ## what is too slow for `make test`: a cluster of three brokers, longer faults
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+.PHONY: faults
+faults: setup ## every fault on every database, some 45 minutes; ends in a table
+	$(BIN)/python -m tests.faults.run
+
+.PHONY: soak
+soak: setup ## 15 minutes of mixed load with a random fault every few seconds
+	$(BIN)/python -m tests.faults.soak
+
+.PHONY: fuzz
+fuzz: setup ## hostile messages by a new seed, for 10 minutes; SECONDS_MAX=60 for less
+	$(BIN)/python -m tests.faults.fuzz --seconds $(SECONDS_MAX)
+SECONDS_MAX := 600
 
 .PHONY: format
 format: $(READY) ## put the code in form, and mend what can be mended

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,8 +11,9 @@ from typing_extensions import override
 from devtools.folder import ServerFolder
 from devtools.node import Node
 from devtools.process import Child
-from devtools.rabbitmq import rabbitmq
+from devtools.rabbitmq import RabbitmqPrograms, rabbitmq
 from devtools.server import PrivateServer
+from devtools.tls import TlsListener
 from devtools.tool import run_tool
 
 _CTL_DEADLINE_S = 60.0
@@ -32,12 +34,22 @@ class PrivateBroker(PrivateServer):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     kill_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        tls: TlsListener | None = None,
+    ) -> None:
         """Prepare a node in `folder`, which stays (as does the node's URL, if it can), or in a temporary one.
 
+        `settings` are lines of rabbitmq.conf (`{"consumer_timeout": "60000"}`), which go before our own. With
+        `tls` it listens on a second port too, and speaks TLS there.
         Raises MissingPrograms if there is no RabbitMQ to be had, StartFailed if the folder is in use.
         """
         self._programs = rabbitmq()
+        self._settings = dict(settings or {})
+        self._tls = tls
         super().__init__(ServerFolder(folder))
         self._node = Node.stored(self._folder.path) or Node.new()
 
@@ -45,6 +57,13 @@ class PrivateBroker(PrivateServer):
     def url(self) -> str:
         """Where it listens; the same for good once it has been up."""
         return f"amqp://guest:guest@127.0.0.1:{self._node.amqp_port}/"
+
+    @property
+    def tls_url(self) -> str:
+        """Where it listens with TLS; the address names no authority to trust."""
+        if self._tls is None:
+            raise ValueError("this node was made without TLS")
+        return f"amqps://guest:guest@127.0.0.1:{self._node.tls_port}/"
 
     def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl against it and return what that prints. Raises CommandFailed."""
@@ -54,11 +73,9 @@ class PrivateBroker(PrivateServer):
     @override
     def _launch(self, children: list[Child]) -> None:
         folder, env = self._folder.path, self._environment()
-        self._node.write(folder)
+        self._node.write(folder, self._settings | self._tls_settings())
         (folder / self.log_name).unlink(missing_ok=True)
-        # Ours from the start: one that the server starts by itself becomes a daemon and stays.
-        epmd = [str(self._programs.epmd), "-address", "127.0.0.1", "-port", str(self._node.epmd_port)]
-        children.append(Child(epmd, env=env, cwd=folder, log=folder / "epmd.log"))
+        self._launch_beside(children)
         server = [str(self._programs.server)]
         children.insert(0, Child(server, env=env, cwd=folder, log=folder / self.log_name))
 
@@ -72,8 +89,22 @@ class PrivateBroker(PrivateServer):
     def _move(self) -> None:
         self._node = Node.new()
 
+    def _launch_beside(self, children: list[Child]) -> None:
+        """Start what the node needs beside it."""
+        children.append(launch_epmd(self._programs, self._node.epmd_port, folder=self._folder.path))
+
+    def _tls_settings(self) -> dict[str, str]:
+        return {} if self._tls is None else self._tls.settings(self._node.tls_port)
+
     def _environment(self) -> dict[str, str]:
         return self._node.environment(self._programs, self._folder.path)
+
+
+def launch_epmd(programs: RabbitmqPrograms, port: int, *, folder: Path) -> Child:
+    """Start the names' service of nodes. Ours from the start: one that a node starts becomes a daemon and stays."""
+    command = [str(programs.epmd), "-address", "127.0.0.1", "-port", str(port)]
+    env = {"PATH": programs.path, **({"LD_LIBRARY_PATH": programs.libraries} if programs.libraries else {})}
+    return Child(command, env=env, cwd=folder, log=folder / "epmd.log")
 
 
 def speaks_amqp(port: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from devtools.node import SETTINGS
 from worker.config import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -52,11 +53,14 @@ def test_containers_can_read_the_secrets_and_nobody_else_on_the_host(deploy: Pat
 
 def test_the_worker_reads_its_addresses_from_the_secrets(deploy: Path) -> None:
     secrets = make_secrets(deploy)
+    plaintext = re.search(r'STREAMS_AMQP_PLAINTEXT: "(\w+)"', COMPOSE)
+    assert plaintext is not None
     settings = load_settings(
         {
             f"STREAMS_{name.upper()}_FILE": str(deploy / "secrets" / f"{name}.txt")
             for name in ("amqp_url", "database_url")
         }
+        | {"STREAMS_AMQP_PLAINTEXT": plaintext[1]}
     )
     assert f":{secrets['amqp_password']}@rabbitmq:5672/" in settings.amqp_url.get_secret_value()
     assert f":{secrets['postgres_password']}@postgres:5432/" in settings.database_url.get_secret_value()
@@ -68,6 +72,14 @@ def test_the_services_that_the_addresses_name_are_there(deploy: Path) -> None:
         host = re.search(r"@(\w+):", secrets[name])
         assert host is not None
         assert f"\n  {host[1]}:\n" in COMPOSE
+
+
+def test_the_brokers_limit_of_a_message_is_the_one_that_is_tested() -> None:
+    limit = re.search(
+        r"^max_message_size = (\d+)$", (ROOT / "deploy" / "rabbitmq.conf").read_text("utf-8"), re.MULTILINE
+    )
+    assert limit is not None
+    assert limit[1] == SETTINGS["max_message_size"]
 
 
 def test_watch_syncs_into_the_python_of_the_image() -> None:
