@@ -55,9 +55,9 @@ soak: setup ## 15 minutes of mixed load with a random fault every few seconds
 	$(BIN)/python -m tests.faults.soak
 
 .PHONY: fuzz
-fuzz: setup ## hostile messages by a new seed, for 10 minutes; SECONDS_MAX=60 for less
-	$(BIN)/python -m tests.faults.fuzz --seconds $(SECONDS_MAX)
-SECONDS_MAX := 600
+fuzz: setup ## hostile messages by a new seed for a minute; FOR=600 seconds for longer, SEED=7 repeats one
+	@mkdir -p var
+	@$(BIN)/python -m tests.faults.fuzz --folder var $(if $(FOR),--seconds $(FOR)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: format
 format: $(READY) ## put the code in form, and mend what can be mended

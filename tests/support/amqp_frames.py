@@ -19,6 +19,7 @@ _GREETING_BYTES: Final = 8
 _HEAD_BYTES: Final = 7
 _FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 _END: Final = 0xCE
+_DELIVERY_COUNT: Final = "x-delivery-count"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +38,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Of a content header: how many bytes of body follow, and two properties, None where they cannot be read."""
+    """Of a content header: how many bytes of body follow, three properties, None where they cannot be read, and
+    how often a quorum queue had delivered the message before.
+    """
 
     body_bytes: int
     message_id: str | None
     correlation_id: str | None
+    reply_to: str | None = None
+    delivery_count: int = 0
 
 
 class FrameReader:
@@ -101,11 +106,17 @@ def read_method(payload: bytes) -> base.Frame | None:
 
 def read_header(payload: bytes) -> Header:
     """Return what a content header says."""
-    header = ContentHeader()
-    message_id = correlation_id = None
+    header, body_bytes = ContentHeader(), int.from_bytes(payload[4:12])
     try:
         header.unmarshal(payload)
-        message_id, correlation_id = header.properties.message_id, header.properties.correlation_id
+        told = header.properties
+        count = (told.headers or {}).get(_DELIVERY_COUNT)
+        return Header(
+            body_bytes=body_bytes,
+            message_id=told.message_id,
+            correlation_id=told.correlation_id,
+            reply_to=told.reply_to,
+            delivery_count=count if isinstance(count, int) else 0,
+        )
     except Exception:  # noqa: BLE001 - whatever a stranger's bytes provoke
-        message_id = correlation_id = None
-    return Header(body_bytes=int.from_bytes(payload[4:12]), message_id=message_id, correlation_id=correlation_id)
+        return Header(body_bytes=body_bytes, message_id=None, correlation_id=None)

@@ -131,6 +131,8 @@ class Tap:
             exchange=getattr(method, "exchange", None),
             routing_key=getattr(method, "routing_key", None),
             correlation_id=content.header.correlation_id,
+            reply_to=content.header.reply_to,
+            delivery_count=content.header.delivery_count,
         )
 
     def _next_tag(self, channel: int) -> int | None:

@@ -24,8 +24,8 @@ _Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Front(AbstractAsyncContextManager["Front"]):
     """Takes each new connection to a node that answers its greeting: a frozen one accepts and says nothing.
 
-    The nodes are tried in their order, from `first` on, which may be changed; with None from another one each time.
-    When a node ends a connection, or dies, the client's ends too. `url` is the nodes', through the front.
+    The nodes are tried in their order, from `first` on, which may be changed; with None from another one each
+    time. When a node ends a connection, or dies, the client's ends too. `url` is the nodes', through the front.
     """
 
     def __init__(self, urls: Sequence[str], *, first: int | None = None) -> None:

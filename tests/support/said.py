@@ -19,7 +19,7 @@ class Said:
 
     `at_s` is of the monotonic clock. `connection` is the name that the client gave it, "" before it did; `number`
     tells those apart that are called the same. A Basic.Publish has the `delivery_tag` by which the server will
-    confirm it, or None outside of confirm mode.
+    confirm it, or None outside of confirm mode. `delivery_count` is what a quorum queue says with a Basic.Deliver.
     """
 
     at_s: float
@@ -34,6 +34,8 @@ class Said:
     exchange: str | None
     routing_key: str | None
     correlation_id: str | None
+    reply_to: str | None
+    delivery_count: int
 
     @property
     def is_publish(self) -> bool:
@@ -62,6 +64,8 @@ def wire_log_of(said: Iterable[Said]) -> list[wire_log.Seen]:
             delivery_tag=one.delivery_tag,
             multiple=one.multiple,
             message_id=one.message_id,
+            correlation_id=one.correlation_id,
+            delivery_count=one.delivery_count,
         )
         for one in said
         if one.method in _CHECKED and one.delivery_tag is not None

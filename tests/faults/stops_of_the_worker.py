@@ -1,0 +1,151 @@
+"""A worker that is asked to stop, whatever is the matter: it goes in time, and another takes over."""
+
+import asyncio
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from typing import Any, Final
+
+from devtools.broker import PrivateBroker
+from tests.faults import harms_of_postgresql, harms_of_sqlite
+from tests.faults.failpoints import Action, Point
+from tests.faults.journal import now_s
+from tests.faults.trial import COMMANDS, Fault
+from tests.faults.world import Act, Database, World
+from tests.support.wire import eventually
+from tests.support.worker_process import WorkerProcess, settings_of
+
+GROUP: Final = "worker"
+
+DRAIN_S: Final = 5.0
+LEAVE_S: Final = 1.5  # for a process to end and for us to see it, on a machine that has much to do
+IN_IT_S: Final = 1.0  # by then a worker is in the trouble that was made
+UNHEARD_S: Final = 60.0
+MIGRATION_LOCK: Final = 0x73747265616D73
+
+_TOLD: Final = {"STREAMS_DRAIN_TIMEOUT_S": str(DRAIN_S)}
+
+
+async def stopped(worker: WorkerProcess) -> None:
+    """Ask it to stop. Raises AssertionError where it takes longer than it may, or says that it failed."""
+    began_s = now_s()
+    worker.signal(signal.SIGTERM)
+    code = await worker.exit_code(within_s=UNHEARD_S)
+    took_s = now_s() - began_s
+    assert code == 0, f"it ended with {code}"
+    assert took_s < DRAIN_S + LEAVE_S, f"it took {took_s:.1f} s to stop"
+
+
+async def _idle(world: World) -> None:
+    journal = world.crowd.journal
+
+    async def look() -> bool:
+        return journal.requests == COMMANDS and journal.answers >= journal.requests
+
+    await eventually(look, within_s=UNHEARD_S)
+    await stopped(world.keeper.worker)
+
+
+async def _mid_batch(world: World) -> None:
+    await world.hit()
+    await stopped(world.keeper.worker)
+
+
+async def _blocked(world: World) -> None:
+    async with _alarm(world.servers.broker):
+        await asyncio.sleep(IN_IT_S)
+        await stopped(world.keeper.worker)
+
+
+async def _broker_frozen(world: World) -> None:
+    world.servers.broker.pause()
+    try:
+        await asyncio.sleep(IN_IT_S)
+        await stopped(world.keeper.worker)
+    finally:
+        world.servers.broker.resume()
+
+
+async def _database_locked(world: World) -> None:
+    harms = harms_of_sqlite if world.setup.database is Database.SQLITE else harms_of_postgresql
+    async with harms.locked(world):
+        await asyncio.sleep(IN_IT_S)
+        await stopped(world.keeper.worker)
+
+
+async def _mid_reconnect(world: World) -> None:
+    refused = world.amqp.refuse()
+    try:
+        world.amqp.cut()
+        await eventually(lambda: _is_off(world.keeper.worker), within_s=UNHEARD_S)
+        await stopped(world.keeper.worker)
+    finally:
+        refused.remove()
+
+
+async def _mid_migration(world: World) -> None:
+    """Stop one that migrates a database of its own; another can do it then."""
+    async with _being_migrated(world) as url:
+        broker_url, namespace = world.servers.broker.url, f"{world.namespace}-new"
+        settings = settings_of(broker_url, namespace, url, **_TOLD)
+        worker = WorkerProcess(settings)
+        worker.start()
+        try:
+            await eventually(lambda: _is_migrating(worker), within_s=UNHEARD_S)
+            await stopped(worker)
+        finally:
+            await worker.discard()
+    async with WorkerProcess(settings) as worker:
+        assert worker.is_running
+
+
+async def _is_off(worker: WorkerProcess) -> bool:
+    return (await worker.readiness())[0] == 503
+
+
+async def _is_migrating(worker: WorkerProcess) -> bool:
+    return '"database.migrating"' in worker.log
+
+
+@asynccontextmanager
+async def _alarm(broker: PrivateBroker) -> AsyncIterator[None]:
+    """Have the broker say that it is out of memory: it takes no more publishes from anybody."""
+    before = broker.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().").strip()
+    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.000001")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", before)
+
+
+@asynccontextmanager
+async def _being_migrated(world: World) -> AsyncIterator[str]:
+    """Make a database, and hold what a migration of it waits for."""
+    name = f"{world.namespace}new"
+    if world.setup.database is Database.SQLITE:
+        file = world.sqlite_file.with_name(f"{name}.db")
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield f"sqlite+aiosqlite:///{file}"
+            connection.rollback()
+        return
+    await asyncio.to_thread(world.servers.postgres.create_database, name)
+    async with harms_of_postgresql.session(world, database=name) as other, other.transaction():
+        await other.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        yield world.servers.postgres.url(name)
+
+
+def _fault(name: str, act: Act, **more: Any) -> Fault:
+    return Fault(group=GROUP, name=f"asked to stop, {name}", act=act, settings=_TOLD, **more)
+
+
+FAULTS: Final[Sequence[Fault]] = [
+    _fault("idle", _idle),
+    _fault("in a batch", _mid_batch, failpoint=f"{Point.AFTER_COMMIT}:{Action.DELAY}:3", is_short=True),
+    _fault("broker blocked", _blocked, harms_servers=True),
+    _fault("broker frozen", _broker_frozen, harms_servers=True),
+    _fault("database locked", _database_locked, is_short=True),
+    _fault("connecting again", _mid_reconnect),
+    _fault("migrating", _mid_migration),
+]

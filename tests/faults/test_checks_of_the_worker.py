@@ -1,0 +1,195 @@
+"""The judges of what is seen of a worker itself: on its wire, in its health, and in what it occupies."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from tests.faults.checks.health import Footprint, Pulse
+from tests.faults.checks.verdict import Circumstances, verdict
+from tests.faults.checks.violation import Invariant
+from tests.faults.history import History
+from tests.faults.snapshot import Snapshot
+from tests.faults.story import Story
+from tests.faults.wire_log import Direction, Seen
+
+CAM_1: Final = {"device_id": "cam-1"}
+WORKER: Final = Circumstances(healed_at_s=10, within_s=5)
+
+Frames = Sequence[Seen]
+
+
+@pytest.fixture
+def story() -> Story:
+    """What comes to the worker's channel: deliveries 1 to 4, of which the fourth is the second again."""
+    story = Story()
+    story.ask("stream.create", CAM_1, message_id="m-1")
+    story.ask("stream.get", CAM_1, message_id="m-2")
+    story.ask("stream.get", CAM_1)
+    story.ask("stream.get", CAM_1, message_id="m-2")
+    return story
+
+
+def cries_at(story: Story, frames: Frames) -> list[str]:
+    """Return what is found about acknowledgements: which command, and what was missing."""
+    # In the order of the list, whatever the plants did to it.
+    seen = [replace(frame, at_s=float(number)) for number, frame in enumerate(frames)]
+    found = verdict(story.history, story.snapshot, replace(story.circumstances, seen=seen)).violations
+    assert {violation.invariant for violation in found} <= {Invariant.I13}
+    return [f"{v.what}: {v.detail.partition(' before ')[2].partition(' was ')[0]}" for v in found]
+
+
+def is_ack_of(frame: Seen, tag: int) -> bool:
+    return (frame.direction, frame.method, frame.delivery_tag) == (Direction.TO_BROKER, "Basic.Ack", tag)
+
+
+def acknowledged_at_once(frames: Frames, tag: int) -> Frames:
+    """Move an acknowledgement right behind its delivery."""
+    ack = next(frame for frame in frames if is_ack_of(frame, tag))
+    others = [frame for frame in frames if frame is not ack]
+    at = next(n for n, f in enumerate(others) if f.method == "Basic.Deliver" and f.delivery_tag == tag)
+    return [*others[: at + 1], ack, *others[at + 1 :]]
+
+
+def without(frames: Frames, is_meant: Callable[[Seen], bool]) -> Frames:
+    return [frame for frame in frames if not is_meant(frame)]
+
+
+def test_what_is_confirmed_first_may_be_acknowledged(story: Story) -> None:
+    assert cries_at(story, story.seen) == []
+
+
+def test_an_acknowledgement_before_the_reply_is_found(story: Story) -> None:
+    assert cries_at(story, acknowledged_at_once(story.seen, 2)) == ["message id m-2: its reply"]
+
+
+def test_an_acknowledgement_before_the_event_is_found(story: Story) -> None:
+    event_id = story.snapshot.events[0].event_id
+    assert cries_at(story, without(story.seen, lambda frame: frame.message_id == event_id)) == [
+        f"message id m-1: event {event_id}"
+    ]
+
+
+def test_a_publish_without_its_confirm_is_not_enough(story: Story) -> None:
+    reply_tag = 2  # the event was the first
+    confirm = (Direction.TO_WORKER, "Basic.Ack", reply_tag)
+    frames = without(story.seen, lambda frame: (frame.direction, frame.method, frame.delivery_tag) == confirm)
+    assert cries_at(story, frames) == ["message id m-1: its reply"]
+
+
+def test_the_reply_to_an_earlier_delivery_does_not_stand_for_a_later_one(story: Story) -> None:
+    assert cries_at(story, acknowledged_at_once(story.seen, 4)) == ["message id m-2: its reply"]
+
+
+def test_the_reply_to_a_delivery_that_was_lost_does_not_stand_for_the_next(story: Story) -> None:
+    frames = without(acknowledged_at_once(story.seen, 4), lambda frame: is_ack_of(frame, 2))
+    assert cries_at(story, frames) == ["message id m-2: its reply"]
+
+
+def test_one_reply_stands_for_one_delivery(story: Story) -> None:
+    """Both deliveries come first; then one reply, and one acknowledgement for all."""
+    deliveries = [frame for frame in story.seen if frame.method == "Basic.Deliver"]
+    others = without(story.seen, lambda frame: frame in deliveries or is_ack_of(frame, 1) or is_ack_of(frame, 2))
+    said = without(others, lambda frame: frame.delivery_tag == 5 and frame.method == "Basic.Publish")
+    last = [replace(frame, multiple=True) if is_ack_of(frame, 4) else frame for frame in said]
+    assert cries_at(story, [*deliveries, *last]) == ["message id m-2: its reply"]
+
+
+def test_an_acknowledgement_of_several_is_of_each(story: Story) -> None:
+    early = replace(next(f for f in story.seen if is_ack_of(f, 4)), multiple=True)
+    deliveries = [frame for frame in story.seen if frame.method == "Basic.Deliver"]
+    others = without(story.seen, lambda frame: frame in deliveries)
+    event = f"event {story.snapshot.events[0].event_id}"
+    assert cries_at(story, [*deliveries, early, *others]) == [
+        f"message id m-1: {event}",
+        "message id m-1: its reply",
+        "message id m-2: its reply",
+        "message id m-2: its reply",
+    ]
+
+
+def test_a_confirm_of_several_is_of_each(story: Story) -> None:
+    """And a refusal is as good: the asker's queue is full, and asking again gets it."""
+
+    acks = [frame for frame in story.seen if frame.method == "Basic.Ack"]
+    confirm, own = acks[0], [frame for frame in acks if frame.direction is Direction.TO_BROKER]
+    refusal = replace(confirm, method="Basic.Nack", delivery_tag=9, multiple=True)
+    others = without(story.seen, lambda frame: frame in acks)
+    assert cries_at(story, [*others, refusal, *own]) == []
+
+
+def test_what_is_given_back_needs_no_reply(story: Story) -> None:
+    frames = [
+        replace(frame, method="Basic.Reject") if is_ack_of(frame, 2) else frame
+        for frame in acknowledged_at_once(story.seen, 2)
+    ]
+    assert cries_at(story, frames) == []
+
+
+def test_a_dead_letter_stands_for_a_reply(story: Story) -> None:
+    """It keeps the command's message id."""
+    reply_id = story.history.answers[1].message_id
+    frames = [
+        replace(f, message_id="m-2") if f.method == "Basic.Publish" and f.message_id == reply_id else f
+        for f in story.seen
+    ]
+    assert cries_at(story, frames) == []
+
+
+def pulse(at_s: float, *, is_ready: bool = True, consumers: int = 1, waiting: int = 0, answered: int = 0) -> Pulse:
+    return Pulse(at_s=at_s, is_ready=is_ready, consumers=consumers, waiting=waiting, answered=answered)
+
+
+SICK: Final = {
+    "nobody looked in time": ([pulse(11)], "nobody has looked since"),
+    "not ready": ([pulse(16, is_ready=False)], "ready: False, consumers: 1"),
+    "deaf": ([pulse(15), pulse(16, consumers=0)], "ready: True, consumers: 0"),
+    "alive, but nothing goes on": (
+        [pulse(at_s, waiting=5, answered=7) for at_s in (15, 16, 17, 18, 19)],
+        "5 wait, and no answer for 3.0 s",
+    ),
+    "ready without a consumer": (
+        [*(pulse(at_s, consumers=0) for at_s in (1, 2, 3, 4)), pulse(15)],
+        "ready without a consumer for 3.0 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_worker_that_is_not_back_is_found(name: str) -> None:
+    pulses, detail = SICK[name]
+    found = verdict(History(), Snapshot(), replace(WORKER, pulses=pulses)).violations
+    assert [(violation.invariant, violation.detail) for violation in found] == [(Invariant.I11, detail)]
+
+
+@pytest.mark.parametrize(
+    "pulses",
+    [
+        [pulse(1, is_ready=False, consumers=0), pulse(9, is_ready=False, consumers=0), pulse(15)],
+        [pulse(1, consumers=0), pulse(2, consumers=0), pulse(3), pulse(4, consumers=0), pulse(15)],
+        [pulse(at_s, waiting=5, answered=int(at_s)) for at_s in (15, 16, 17, 18, 19)],
+        [pulse(at_s) for at_s in (15, 17, 19)],
+        [],
+    ],
+    ids=["away and says so", "noticed in time", "busy", "idle", "not watched"],
+)
+def test_a_worker_that_is_back_is_let_be(pulses: list[Pulse]) -> None:
+    assert verdict(History(), Snapshot(), replace(WORKER, pulses=pulses)).is_good
+
+
+BEFORE: Final = Footprint(tasks=12, fds=20, connections=3, channels=3, rss_bytes=80_000_000)
+
+
+@pytest.mark.parametrize("name", ["tasks", "fds", "connections", "channels"])
+def test_one_more_of_anything_is_a_leak(name: str) -> None:
+    after = replace(BEFORE, **{name: getattr(BEFORE, name) + 1})
+    found = verdict(History(), Snapshot(), replace(WORKER, footprints=(BEFORE, after))).violations
+    assert [(violation.invariant, violation.what) for violation in found] == [(Invariant.I12, name)]
+
+
+def test_memory_may_grow_a_little_and_no_more() -> None:
+    little, much = (replace(BEFORE, rss_bytes=BEFORE.rss_bytes + more) for more in (30_000_000, 40_000_000))
+    assert verdict(History(), Snapshot(), replace(WORKER, footprints=(BEFORE, little))).is_good
+    found = verdict(History(), Snapshot(), replace(WORKER, footprints=(BEFORE, much))).violations
+    assert [(violation.invariant, violation.what) for violation in found] == [(Invariant.I12, "rss_bytes")]

@@ -1,0 +1,119 @@
+"""Looks at the workers of a trial all the time: what they say of themselves, and what they occupy."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NoReturn, Self
+
+from aiormq.abc import AbstractChannel
+from typing_extensions import override
+
+from devtools.broker import PrivateBroker
+from stream_client.broker_call import broker_call
+from stream_client.link import Link
+from tests.faults.checks.health import Footprint, Pulse
+from tests.faults.ear import TROUBLE
+from tests.faults.journal import Journal, now_s
+from tests.faults.keeper import Keeper
+
+LOOK_EVERY_S: Final = 0.25
+
+_OPEN_WITHIN_S: Final = 5.0
+_ASK_WITHIN_S: Final = 2.0
+
+
+class Watcher(AbstractAsyncContextManager["Watcher"]):
+    """Takes a pulse of every worker four times a second. While the broker does not answer it has none to take."""
+
+    def __init__(self, broker: PrivateBroker, namespace: str, keepers: Sequence[Keeper], journal: Journal) -> None:
+        self._broker = broker
+        self._namespace = namespace
+        self._keepers = keepers
+        self._journal = journal
+        self.pulses: list[Pulse] = []
+
+    @override
+    async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch(), name="watcher")
+        return self
+
+    @override
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watching.cancel()
+        (end,) = await asyncio.gather(self._watching, return_exceptions=True)
+        if isinstance(end, Exception) and error is None:
+            raise end
+
+    async def looked(self, times: int, *, within_s: float = 10.0) -> None:
+        """Wait until so many more looks were taken. Raises TimeoutError."""
+        enough = len(self.pulses) + times * len(self._keepers)
+        async with asyncio.timeout(within_s):
+            while len(self.pulses) < enough:  # noqa: ASYNC110 - another task takes them
+                await asyncio.sleep(LOOK_EVERY_S / 5)
+
+    async def footprint(self) -> Footprint:
+        """Return what all workers occupy together; nothing where this system does not tell."""
+        pids = [keeper.worker.process.pid for keeper in self._keepers]
+        channels = await asyncio.to_thread(self._channels)
+        return Footprint(
+            fds=sum(map(_fds, pids)),
+            rss_bytes=sum(map(_rss_bytes, pids)),
+            connections=len(channels),
+            channels=sum(channels),
+        )
+
+    def _channels(self) -> list[int]:
+        """How many channels each of their connections has."""
+        told = self._broker.ctl("list_connections", "client_properties", "channels")
+        lines = [line for line in told.splitlines() if f'"{self._namespace}-' in line]
+        return [int(line.rsplit(None, 1)[1]) for line in lines]
+
+    async def _watch(self) -> NoReturn:
+        while True:
+            try:
+                async with Link.opening(self._broker.url, name="watcher", within_s=_OPEN_WITHIN_S) as link:
+                    channel = await link.watch(await link.channel())
+                try:
+                    while True:
+                        await self._look(channel)
+                        await asyncio.sleep(LOOK_EVERY_S)
+                finally:
+                    await link.close()
+            except TROUBLE:
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self, channel: AbstractChannel) -> None:
+        async with broker_call(_ASK_WITHIN_S):
+            told = await channel.queue_declare(f"{self._namespace}.commands", passive=True)
+        looks = await asyncio.gather(*(keeper.worker.readiness() for keeper in self._keepers))
+        for number, (status, _) in enumerate(looks):
+            self.pulses.append(
+                Pulse(
+                    at_s=now_s(),
+                    is_ready=status == 200,
+                    consumers=told.consumer_count or 0,
+                    waiting=told.message_count or 0,
+                    answered=self._journal.answers,
+                    worker=number,
+                )
+            )
+
+
+def _fds(pid: int) -> int:
+    try:
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return 0
+
+
+def _rss_bytes(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii")
+    except OSError:
+        return 0
+    kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else 0
