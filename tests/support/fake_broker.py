@@ -251,7 +251,7 @@ class FakeSession(Inbox, Publisher, Settlement):
     @override
     async def widen(self) -> None:
         self._check()
-        if self._prefetch == NARROW and not self._paused and not self._closed:
+        if self._prefetch == NARROW and len(self.unsettled) <= NARROW and not self._paused and not self._closed:
             self._consume(self._broker.prefetch)
             self._broker.note(Widened())
 

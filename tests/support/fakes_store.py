@@ -143,7 +143,8 @@ class FakeTransaction:
                     del relayed[device_id]
             elif row.sequence is not None and not self._is_held_up(device_id):
                 relayed[device_id] = FakeRelayed(worker=row.worker, claimed_until=row.claimed_until)
-        return [event for event in outbox if event.device_id in mine][: claim.limit]
+        lowest = [[e for e in outbox if e.device_id == device_id][:UNPUBLISHED_MAX] for device_id in mine]
+        return [event for events in lowest for event in events][: claim.limit]
 
     def _is_free(self, device_id: str, claim: Claim) -> bool:
         row = self.tables.relayed.get(device_id)

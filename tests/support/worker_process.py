@@ -17,7 +17,7 @@ import aiohttp
 
 from devtools.ports import free_port
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 EXIT_WITHIN_S = 30.0
 
 
@@ -63,11 +63,19 @@ class WorkerProcess:
 
     async def readiness(self) -> tuple[int, dict[str, object]]:
         """Return what /readyz answers now; 0 where nobody listens."""
+        return await self._health("readyz")
+
+    async def tasks(self) -> int:
+        """Return how many tasks /livez says there are; 0 where nobody listens."""
+        _, body = await self._health("livez")
+        return int(str(body.get("tasks", 0)))
+
+    async def _health(self, path: str) -> tuple[int, dict[str, object]]:
         try:
             timeout = aiohttp.ClientTimeout(total=5)
             async with (
                 aiohttp.ClientSession(timeout=timeout) as http,
-                http.get(f"http://127.0.0.1:{self.port}/readyz") as answer,
+                http.get(f"http://127.0.0.1:{self.port}/{path}") as answer,
             ):
                 return answer.status, json.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError):

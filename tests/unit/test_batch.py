@@ -155,14 +155,24 @@ async def test_each_asker_gets_the_answer_to_the_own_command(store: FailingStore
 
 async def test_a_conflict_begins_the_batch_again_from_the_beginning(store: FailingStore) -> None:
     batches = WorkerInMemory(store=store).batches()
-    for _ in range(CONFLICTS_AT_ONCE_MAX + 2):
+    for _ in range(CONFLICTS_AT_ONCE_MAX):
         store.fail_next(StoreConflict("another worker was faster"))
 
     said = await batches.carry_out([received(create()), received(create())])
 
     assert words(said) == ["created", "reused"]
     assert sequences(said) == [("cam-1", 1)]
-    assert store.transactions == CONFLICTS_AT_ONCE_MAX + 3
+    assert store.transactions == CONFLICTS_AT_ONCE_MAX + 1
+
+
+async def test_a_conflict_that_goes_on_is_looked_into_at_once(store: FailingStore) -> None:
+    for _ in range(CONFLICTS_AT_ONCE_MAX + 1):
+        store.fail_next(StoreConflict("this sequence is taken"))
+
+    with pytest.raises(StoreConflict, match="this sequence"):
+        await WorkerInMemory(store=store).batches().carry_out([received(create())])
+
+    assert store.transactions == CONFLICTS_AT_ONCE_MAX + 1
 
 
 async def test_a_code_that_an_old_stream_bears_is_drawn_again_with_the_batch(store: FailingStore) -> None:

@@ -116,6 +116,15 @@ async def test_it_is_alive_while_the_loop_turns_whatever_the_checks_say() -> Non
     assert body["status"] == "ok"
 
 
+async def test_it_tells_how_many_tasks_there_are() -> None:
+    async with health({}) as server:
+        _, before = await ask(server, "/livez")
+        idle = asyncio.create_task(asyncio.Event().wait())
+        _, after = await ask(server, "/livez")
+        idle.cancel()
+    assert after["tasks"] >= before["tasks"] + 1
+
+
 async def test_it_is_not_alive_when_the_heart_stopped_too_long_ago() -> None:
     async with health({}, beat_age_max_s=0) as server:
         status, body = await ask(server, "/livez")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.cursed_store import CursedStore
 from tests.support.failing_store import FailingStore
+from tests.support.fake_broker import Paused, Resumed
 from tests.support.making import content_of, create, get, received, refused, stop, told, unreadable
 from tests.support.worker_in_memory import WorkerInMemory
 from worker.service.isolating import Isolating
@@ -205,3 +206,15 @@ async def test_stopping_waits_for_what_becomes_of_a_suspect(store: FailingStore)
     await stopper
 
     assert worker.broker.acknowledged == [guilty]
+
+
+async def test_after_an_outage_that_a_guilty_command_ended_the_worker_is_not_deaf(store: FailingStore) -> None:
+    guilty = CursedStore(store, cursed=FOR_EVER)
+    worker = WorkerInMemory(store=CursedStore(guilty, error=StoreUnavailable("away"), cursed=1))
+    commands = [received(create(name)) for name in ("cam-0", "cursed", "cam-1")]
+    worker.broker.send(*commands)
+
+    await worker.work_off()
+
+    assert worker.broker.journal.count(Paused()) == worker.broker.journal.count(Resumed()) == 1
+    assert len(worker.broker.acknowledged) == 3

@@ -205,3 +205,29 @@ def test_the_troubled_are_remembered_within_a_limit() -> None:
         book.refuse(an_event(f"cam-{number}", 1))
 
     assert [book.is_troubled(f"cam-{number}") for number in (0, TROUBLED_MAX)] == [False, True]
+
+
+def test_what_is_confirmed_and_not_marked_hides_no_gap_behind_it() -> None:
+    book = Outstanding()
+    for event in book.claim(many(*range(1, 33), 81), cut=frozenset({"cam-1"})):
+        book.confirm(event)
+
+    assert book.claim(many(*range(1, 33), 82), cut=frozenset({"cam-1"})) == []
+
+
+def test_a_device_of_which_all_is_confirmed_is_forgotten() -> None:
+    book = a_book(ONE)
+    book.confirm(ONE)
+
+    assert book.claim([ONE]) == []
+    assert book.claim([TWO]) == [TWO]
+    assert book.may_go(TWO)
+
+
+def test_what_was_left_is_remembered_while_lower_ones_wait_to_be_marked() -> None:
+    book = a_book(ONE, TWO, THREE)
+    book.confirm(ONE)
+    book.release(TWO)
+
+    assert book.claim([ONE, TWO, THREE, FOUR]) == [TWO, FOUR]
+    assert [book.may_go(event) for event in (TWO, THREE, FOUR)] == [True, False, False]

@@ -138,6 +138,19 @@ async def test_a_conflict_during_an_outage_is_not_the_end_of_it(store: FailingSt
     assert await persistence(store, FakeBroker().open()).persist(work) == "done"
 
 
+async def test_an_outage_that_ends_in_another_error_is_over_all_the_same(store: FailingStore) -> None:
+    broker = FakeBroker()
+    session = await taking(broker)
+    store.fail_next(StoreUnavailable("away"))
+    store.fail_next(ZeroDivisionError("a value that the database does not take"))
+
+    with pytest.raises(ZeroDivisionError):
+        await persistence(store, session).persist(work)
+
+    broker.send(received(create()))
+    assert len(broker.in_hand) == 1
+
+
 async def test_once_has_no_patience(store: FailingStore) -> None:
     store.fail_next(StoreUnavailable("away"))
 

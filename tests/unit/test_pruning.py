@@ -6,7 +6,7 @@ from tests.support.failing_store import FailingStore
 from tests.support.making import create, received, stop
 from tests.support.worker_in_memory import AGES_LATER, WorkerInMemory, outbox
 from worker.service.messages import Said
-from worker.service.pruning import STEP_PAUSE_S, Pruner, Retention
+from worker.service.pruning import STEP_PAUSES, Pruner, Retention
 
 
 class Stopwatch:
@@ -66,11 +66,16 @@ async def test_it_goes_in_small_steps_until_nothing_is_left_and_then_rests(store
     pruning.stopwatch.elapsed_s = 600
     steps = 0
 
+    async def take_a_second() -> None:
+        pruning.stopwatch.elapsed_s += 1
+
+    store.meanwhile = take_a_second
     while pruning.pruner.due:
         await pruning.pruner.step()
         steps += 1
+        pruning.stopwatch.elapsed_s += STEP_PAUSES - 0.001
         assert not pruning.pruner.due
-        pruning.stopwatch.elapsed_s += STEP_PAUSE_S
+        pruning.stopwatch.elapsed_s += 0.002
 
     assert steps == 3
     assert await pruning.forgotten(5) == [0, 1, 2, 3, 4]

@@ -1,5 +1,6 @@
 """The relay: events that no redelivery will bring."""
 
+import asyncio
 import itertools
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from tests.support.making import BEGAN, SteadyMint, create, received, stop
 from tests.support.worker_in_memory import WorkerInMemory, outbox
 from worker.service.messages import Outgoing, Said, StoredEvent
 from worker.service.relay import Relay, RelayPolicy
+from worker.service.stored import UNPUBLISHED_MAX
 
 POLICY = RelayPolicy(worker="w-1", interval_s=10, grace_s=30, limit=2)
 
@@ -227,3 +229,23 @@ async def test_an_event_that_was_refused_is_published_by_a_later_sweep(store: Fa
 
     assert worker.broker.acknowledged == [command]
     assert len(worker.broker.published(StoredEvent)) == 2
+
+
+async def test_a_device_with_a_long_backlog_is_never_heard_of_out_of_order(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, event_retries=0, clock=lambda: BEGAN)  # the relay sees nothing late
+    is_refusing = True
+    worker.broker.fate = lambda message: (
+        Fate.REFUSED if is_refusing and isinstance(message, StoredEvent) else Fate.CONFIRMED
+    )
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run_epoch(stopping))
+    for number in range(UNPUBLISHED_MAX + 14):
+        is_refusing = number < UNPUBLISHED_MAX + 10
+        worker.broker.send(received(stop() if number % 2 else create()))
+        await worker.broker.until(lambda: worker.broker.is_settled)
+    stopping.set()
+    await running
+
+    heard = [event.sequence for event in worker.broker.arrived(StoredEvent)]
+    assert heard == list(range(1, len(heard) + 1))
+    assert len(heard) >= UNPUBLISHED_MAX

@@ -89,7 +89,9 @@ class Consumer(Inbox):
     @override
     async def widen(self) -> None:
         async with self._changing:
-            if self._wide or self._paused or self._closing:
+            # Each consumer of ours may have as much in hand as its prefetch says: what an earlier one got must be
+            # settled first, or a database that comes and goes would fill the hand without end.
+            if self._wide or self._paused or self._closing or self._hand.unsettled > NARROW:
                 return
             self._wide = True
             await self._cancel()

@@ -134,6 +134,6 @@ def _text(value: object) -> str | None:
 def _moment(written: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(written or "")
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # a stranger's text, or a moment before the first or after the last year
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

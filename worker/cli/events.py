@@ -98,7 +98,7 @@ def _moment(moment: datetime) -> str:
 def _run(settings: "Settings", errand: Coroutine[Any, Any, T]) -> T:
     from migrations import runner
     from worker.bootstrap.epochs import NotMigrated
-    from worker.service.ports import StoreUnavailable
+    from worker.service.ports import StoreConflict, StoreUnavailable
 
     silence_libraries()
     try:
@@ -107,6 +107,6 @@ def _run(settings: "Settings", errand: Coroutine[Any, Any, T]) -> T:
         raise Failure(EXIT_CONFIG, str(behind)) from behind
     except runner.DatabaseUnavailable as away:
         raise Failure(EXIT_AWAY, str(away)) from away
-    except StoreUnavailable as away:
+    except (StoreUnavailable, StoreConflict) as away:  # a worker may be at the same rows: asking again is harmless
         where = f"the database {settings.database_shown} of STREAMS_DATABASE_URL cannot be used"
         raise Failure(EXIT_AWAY, f"{where}: {away}") from away

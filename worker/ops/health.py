@@ -34,6 +34,7 @@ class HealthServer:
     """Answers `/livez` and `/readyz`, and 404 to all else, as JSON.
 
     `/livez` is 200 while the event loop turns, and looks at nothing else: a restart does not bring a broker back.
+    It tells how many tasks the loop has: a number that only ever grows is a leak.
     `/readyz` asks every check at once, each with a deadline of its own; it is 200 if all are well, else 503, and
     names each. Port 0 takes a free one, which `port` tells.
     """
@@ -89,7 +90,11 @@ class HealthServer:
     async def _livez(self, _: web.Request) -> web.Response:
         age_s = self._heartbeat.age_s
         alive = age_s <= self._beat_age_max_s
-        body = {"status": "ok" if alive else "unavailable", "beat_age_s": round(age_s, 3)}
+        body = {
+            "status": "ok" if alive else "unavailable",
+            "beat_age_s": round(age_s, 3),
+            "tasks": len(asyncio.all_tasks()),
+        }
         return web.json_response(body, status=200 if alive else 503)
 
     async def _readyz(self, _: web.Request) -> web.Response:

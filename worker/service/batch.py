@@ -7,7 +7,7 @@ from worker.service.decided import Decided, decide_batch, wanted_by
 from worker.service.handlers import Mint
 from worker.service.messages import Incoming, Received, Said
 from worker.service.outstanding import Outstanding
-from worker.service.persisting import Persistence
+from worker.service.persisting import CONFLICTS_AT_ONCE_MAX, Persistence
 from worker.service.ports import Renderer, Transaction
 
 
@@ -36,7 +36,12 @@ class Batches:
         commands = [message for message in incoming if isinstance(message, Received)]
         if not commands:
             return said_of(incoming, answers=[], events=[], renderer=self._renderer)
-        decided = await self._persistence.persist(lambda transaction: self._decide(transaction, commands))
+        decided = await self._persistence.persist(
+            lambda transaction: self._decide(transaction, commands),
+            # Then the reason is no other worker, but a command that can never be saved. Until it is found nobody
+            # knows which it is, and through longer patience all the others would wait with it.
+            conflicts_max=CONFLICTS_AT_ONCE_MAX,
+        )
         events = self._outstanding.claim(decided.due, cut=decided.cut)
         # Only now: until it is claimed, an event that was just marked would look like one nobody has published.
         self._outstanding.marked(decided.changes.published)

@@ -1,6 +1,7 @@
 """What the database has to be told, and asked, about events: which are published, which refused, which left."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from worker.service.messages import Said, StoredEvent
 from worker.service.outstanding import Outstanding
 from worker.service.persisting import Persistence
 from worker.service.ports import Transaction
-from worker.service.stored import Changes, Claim, Parking
+from worker.service.stored import UNPUBLISHED_MAX, Changes, Claim, Parking
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,13 @@ class ParkingPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep found to say. `cut_at`: where its limit was reached, the last device; more may be behind it."""
+    """What a sweep found to say. `cut_at`: where its limit was reached, the last device; more may be behind it.
+    `has_more`: it saw only the lowest events of a device, or not all devices.
+    """
 
     said: Said
     cut_at: str
+    has_more: bool
 
 
 class Outbox:
@@ -68,7 +72,9 @@ class Outbox:
         events = self._outstanding.claim(unpublished)
         self._has_written_down(written)
         cut_at = unpublished[-1].device_id if len(unpublished) >= claim.limit else ""
-        return Swept(said=Said(events=events), cut_at=cut_at)
+        fullest = max(Counter(event.device_id for event in unpublished).values(), default=0)
+        has_more = bool(cut_at) or fullest >= UNPUBLISHED_MAX
+        return Swept(said=Said(events=events), cut_at=cut_at, has_more=has_more)
 
     async def _write_down(self, transaction: Transaction) -> "_Written":
         """Devices first, marks last: as a batch does it, so that workers wait for each other in one direction."""

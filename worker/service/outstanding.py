@@ -35,8 +35,7 @@ class Outstanding:
         """
         by_device: dict[str, dict[int, StoredEvent]] = {}
         for event in events:
-            if event.id not in self._confirmed:
-                by_device.setdefault(event.device_id, {})[event.sequence] = event
+            by_device.setdefault(event.device_id, {})[event.sequence] = event
         for device_id in cut & by_device.keys():
             by_device[device_id] = self._without_gap(device_id, by_device[device_id])
         return [
@@ -52,13 +51,21 @@ class Outstanding:
         return {sequence: event for sequence, event in events.items() if sequence < end}
 
     def _claim_of(self, device_id: str, unpublished: dict[int, StoredEvent]) -> list[StoredEvent]:
-        waiting = self._waiting.setdefault(device_id, {})
-        lowest = min(unpublished)
+        waiting = self._waiting.get(device_id, {})
+        lowest = min(unpublished)  # as the database sees it, which does not know what is confirmed and not marked
         # What we had to leave unpublished and is not among them any more, another worker has published.
         for sequence in [s for s, claimed in waiting.items() if s < lowest and not claimed]:
             del waiting[sequence]
-        mine = [unpublished[sequence] for sequence in sorted(unpublished) if not waiting.get(sequence)]
+        mine = [
+            event
+            for sequence, event in sorted(unpublished.items())
+            if event.id not in self._confirmed and not waiting.get(sequence)
+        ]
         waiting.update((event.sequence, True) for event in mine)
+        if waiting:
+            self._waiting[device_id] = waiting
+        else:
+            self._waiting.pop(device_id, None)
         return mine
 
     def may_go(self, event: StoredEvent) -> bool:

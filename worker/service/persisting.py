@@ -47,7 +47,7 @@ class Persistence:
         self._inbox = inbox
         self._patience = patience
 
-    async def persist(self, work: Work[T]) -> T:
+    async def persist(self, work: Work[T], *, conflicts_max: int = CONFLICTS_MAX) -> T:
         """Run the work in a transaction until one commits. While the database is away nothing is taken in.
 
         After a commit whose answer was lost, the work runs again like any other: its first step finds the stored
@@ -55,19 +55,19 @@ class Persistence:
 
         Raises EpochOver where the database stayed away so long that what is in hand should go back to the queue:
         one delivery count is what an outage costs, for the next epoch takes nothing before the database answers.
-        Raises StoreConflict where beginning again and again did not help. What the work raises passes through.
+        Raises StoreConflict where beginning again so often did not help. What the work raises passes through.
         """
         try:
-            return await self._unless_away(work)
+            return await self._unless_away(work, conflicts_max)
         except _AWAY as away:
             reason = str(away)
-        return await self._outlast(work, reason)
+        return await self._outlast(work, reason, conflicts_max)
 
     async def once(self, work: Work[T]) -> T:
         """Run the work in one transaction, without any patience. Raises what `Store.transact` does."""
         return await self._store.transact(work)
 
-    async def _outlast(self, work: Work[T], reason: str) -> T:
+    async def _outlast(self, work: Work[T], reason: str, conflicts_max: int) -> T:
         waits = self._pauses()
         give_up_at_s = asyncio.get_running_loop().time() + self._patience.hold_s
         while True:
@@ -77,15 +77,18 @@ class Persistence:
                 raise EpochOver("the database is away: what is in hand goes back to the queue")
             await asyncio.sleep(next(waits))
             try:
-                result = await self._unless_away(work)
+                result = await self._unless_away(work, conflicts_max)
             except _AWAY as away:
                 reason = str(away)
                 continue
+            except Exception:  # whatever it is: the database has answered
+                await self._inbox.resume()
+                raise
             log.info("database.back")
             await self._inbox.resume()
             return result
 
-    async def _unless_away(self, work: Work[T]) -> T:
+    async def _unless_away(self, work: Work[T], conflicts_max: int) -> T:
         """Begin again where another worker was faster."""
         waits = self._pauses()
         conflicts = 0
@@ -94,7 +97,7 @@ class Persistence:
                 return await self._store.transact(work)
             except StoreConflict as conflict:
                 conflicts += 1
-                if conflicts > CONFLICTS_MAX:
+                if conflicts > conflicts_max:
                     raise
                 said = {"reason": str(conflict), "conflicts": conflicts}
                 if conflicts <= CONFLICTS_AT_ONCE_MAX:

@@ -107,6 +107,6 @@ class _Round:
         ids = tuple(event.id for event in swept.said.events)
         return _Round(
             after=swept.cut_at,
-            was_cut=self.was_cut or bool(swept.cut_at),
+            was_cut=self.was_cut or swept.has_more,
             claims=hash((self.claims, ids)) if ids else self.claims,
         )

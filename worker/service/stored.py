@@ -68,7 +68,8 @@ class Changes:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What the relay takes over: the devices that come after `after` and have an event from before `before` that
-    was never confirmed, but no parked one, and that no other worker has taken. They are its own until `until`.
+    was never confirmed, but no parked one, and that no other worker has taken. They are its own until `until`. Of
+    each device `UNPUBLISHED_MAX` events at most are taken at a time, so that none holds up the others.
     """
 
     worker: str
