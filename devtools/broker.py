@@ -101,7 +101,7 @@ class PrivateBroker(PrivateServer):
 
 
 def launch_epmd(programs: RabbitmqPrograms, port: int, *, folder: Path) -> Child:
-    """Start the names' service of nodes. Ours from the start: one that a node starts becomes a daemon and stays."""
+    """Start what knows nodes by their names. Ours from the start: one that a node starts is a daemon and stays."""
     command = [str(programs.epmd), "-address", "127.0.0.1", "-port", str(port)]
     env = {"PATH": programs.path, **({"LD_LIBRARY_PATH": programs.libraries} if programs.libraries else {})}
     return Child(command, env=env, cwd=folder, log=folder / "epmd.log")

@@ -68,8 +68,8 @@ class PrivateBrokerCluster:
     """A RabbitMQ cluster of three nodes on 127.0.0.1, with one user, `guest`; for one thread at a time.
 
     As a context manager it is started at once, and nothing is left of it at the end. Each of its `nodes` can be
-    killed, paused and started again; while two of three run, quorum queues serve, `TICK_TIME_S` after one was paused
-    at the latest. A node that was paused for longer has to be restarted. A quorum queue that was declared
+    killed, paused and started again; while two of three run, quorum queues serve, some `TICK_TIME_S` after one was
+    paused at the latest. A node that was paused for longer has to be restarted. A quorum queue that was declared
     less than a second before a `kill` may be lost by it: wait that long first.
     """
 

@@ -15,6 +15,11 @@ from stream_client.errors import StreamMisconfigured, StreamUnavailable
 from stream_client.link import Link
 
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
+REFUSALS_MAX: Final = 2
+"""In a row. A channel that first published while the queue's leader was dead may be refused for ever, however well
+the queue is by then (RabbitMQ 3.10): after so many, another one is tried.
+"""
+
 ADVICE: Final = "is the worker's topology declared? (`stream-worker topology apply`)"
 
 
@@ -29,6 +34,7 @@ class Line:
         self._exchange = exchange
         self._on_reply = on_reply
         self._heard_at_s = _now_s()
+        self._refusals = 0
 
     @classmethod
     async def open(cls, url: str, *, exchange: str, on_reply: OnReply, within_s: float) -> Self:
@@ -53,6 +59,7 @@ class Line:
             async with broker_call(within_s):
                 await self._publish(message, routing_key)
                 self._heard_at_s = _now_s()
+                self._refusals = 0
         except LinkSlow:
             if self._heard_at_s < began_s:  # a busy broker says something now and then; this one is gone
                 self.link.give_up()
@@ -62,6 +69,11 @@ class Line:
             raise
         except StreamMisconfigured as error:
             raise StreamMisconfigured(f"{error}; {ADVICE}") from error
+        except StreamUnavailable:
+            self._refusals += 1
+            if self._refusals >= REFUSALS_MAX:
+                self.link.give_up()
+            raise
 
     async def _publish(self, message: Message, routing_key: str) -> None:
         try:

@@ -10,7 +10,7 @@ from aio_pika.exceptions import ChannelClosed
 from tests.faults.world import World
 from tests.support.broker_side import Stranger
 
-EMPTY_WITHIN_S: Final = 30.0
+EMPTY_WITHIN_S: Final = 60.0
 _LOOK_S: Final = 0.05
 
 # Of the namespace's consumers on the queue of commands, each as a list of properties.

@@ -53,21 +53,25 @@ async def unanswered(world: World) -> None:
     cannot know.
     """
     assert world.sql is not None
-    async with session(world) as other:
+    async with an_outage(world), session(world) as other:
         for _ in range(LOST_ANSWERS):
-            async with an_outage(world):
-                before = await _handled(other)
-
-                async def look(before: int = before) -> bool:
-                    return await _handled(other) > before
-
-                held = world.sql.delay(HELD_S, "to_client")
-                try:
-                    await eventually(look)
-                    world.sql.cut()
-                finally:
-                    held.remove()
+            held = world.sql.delay(HELD_S, "to_client")
+            try:
+                await _commits(other)
+                world.sql.cut()
+            finally:
+                held.remove()
             await world.answered(IN_BETWEEN)
+
+
+async def _commits(connection: Any) -> None:
+    """Wait until somebody has committed something."""
+    before = await _handled(connection)
+
+    async def look() -> bool:
+        return await _handled(connection) > before
+
+    await eventually(look)
 
 
 async def _handled(connection: Any) -> int:

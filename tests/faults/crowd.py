@@ -56,6 +56,7 @@ class Crowd(AbstractAsyncContextManager["Crowd"]):
         self._url = url
         self._namespace = namespace
         self._plan = plan
+        self._turns = _Turns(commands=plan.commands, rate_per_s=plan.rate_per_s)
         self._heard = f"{namespace}.heard"
         self._listening: list[asyncio.Task[None]] = []
         self.journal = Journal()
@@ -113,16 +114,18 @@ class Crowd(AbstractAsyncContextManager["Crowd"]):
 
     async def speak(self) -> None:
         """Ask all that is planned, and return when all of it is confirmed, however long that takes."""
-        turns = _Turns(commands=self._plan.commands, rate_per_s=self._plan.rate_per_s)
         async with asyncio.TaskGroup() as tasks:
             for party in self._parties:
-                tasks.create_task(party.speak(turns, patience_s=self._plan.patience_s), name=party.name)
+                tasks.create_task(party.speak(self._turns, patience_s=self._plan.patience_s), name=party.name)
+
+    def hush(self) -> None:
+        """Have nothing more asked than what is being asked now."""
+        self._turns.end()
 
     @property
     def has_heard_all(self) -> bool:
         """Whether all that is planned was asked, and has an answer."""
-        is_all_asked = self.journal.requests >= self._plan.commands
-        return is_all_asked and not any(self.journal.unanswered(party.name) for party in self._parties)
+        return self._turns.are_over and not any(self.journal.unanswered(party.name) for party in self._parties)
 
     async def settle(self, database_url: str, *, within_s: float, quiet_s: float = 1.0) -> bool:
         """Ask again until all is answered, then wait until every event is out and nothing is heard any more.
@@ -176,6 +179,13 @@ class _Turns:
         self._left = commands
         self._step_s = 1 / rate_per_s
         self._next_s = now_s()
+
+    @property
+    def are_over(self) -> bool:
+        return self._left == 0
+
+    def end(self) -> None:
+        self._left = 0
 
     async def next(self, load: Load) -> Sequence[Command]:
         salvo = load.next()[: self._left]

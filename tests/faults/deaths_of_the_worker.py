@@ -53,7 +53,7 @@ _PROVOKED_BY: Final[Mapping[Point, Act]] = {
     Point.IN_DRAIN: _drains,
     Point.IN_RECONNECT: _reconnects,
 }
-_NTH: Final = 3  # of the instants that every batch passes; the others come seldom
+_NTH: Final = 5  # of the instants that every batch passes; the others come seldom
 
 
 async def kill_at_random(world: World) -> None:

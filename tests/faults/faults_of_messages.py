@@ -23,7 +23,7 @@ TIMES: Final = 5
 LIVES: Final = 2
 DELIVERY_LIMIT: Final = 3
 KILLER: Final = "cam-killer"
-DEAD_WITHIN_S: Final = 60.0
+DEAD_WITHIN_S: Final = 90.0
 
 # Each in its own way no command, and none like another.
 BAD_BODIES: Final = (
@@ -122,12 +122,10 @@ async def _another_sender(world: World) -> None:
             async with _asleep(world):
                 requests = [await aside.tell(wish) for wish in _wishes("shared") for aside in asides]
             await asides[0].answered(requests)
-            for number, aside in enumerate(asides):
-                for wish in _wishes("own"):
-                    own = Wish.of(
-                        f"cam-own-{number}", kind=wish.kind, message_id=f"shared {wish.body!r} {wish.kind}"
-                    )
-                    await aside.ask(own)
+            for wish in _wishes("own"):
+                for number, aside in enumerate(asides):
+                    own = Wish.of(f"cam-own-{number}", kind=wish.kind).body
+                    await aside.ask(replace(wish, body=own))
     finally:
         for user in users:
             await Operator(world).ctl("delete_user", user.name)

@@ -21,6 +21,7 @@ ON_POSTGRESQL: Final = tuple(setup for setup in SETUPS if setup.database is Data
 FOR_S: Final = 3.0  # beyond the patience of the workers, with these settings
 LONG_S: Final = 10.0
 COMMANDS: Final = 200
+MANY_COMMANDS: Final = 400  # where the fault has to meet them
 
 # An outage is noticed in about a second, and what is in hand goes back in two.
 IMPATIENT: Final[Mapping[str, str]] = {
@@ -76,10 +77,19 @@ def _fault(
     setups: Sequence[Setup],
     *,
     settings: Mapping[str, str] = IMPATIENT,
+    commands: int = COMMANDS,
+    harms_servers: bool = False,
     is_short: bool = False,
 ) -> Fault:
     return Fault(
-        group=GROUP, name=name, act=act, setups=setups, settings=settings, commands=COMMANDS, is_short=is_short
+        group=GROUP,
+        name=name,
+        act=act,
+        setups=setups,
+        settings=settings,
+        commands=commands,
+        harms_servers=harms_servers,
+        is_short=is_short,
     )
 
 
@@ -101,14 +111,20 @@ _OF_POSTGRESQL: Final = [
     _fault("slow by 2 s a statement", _trouble(postgresql.slow, for_s=LONG_S), ON_POSTGRESQL),
     _fault("sessions ended again and again", _trouble(postgresql.terminated, for_s=5), ON_POSTGRESQL),
     _fault("sessions that die in COMMIT", commits.died_in, ON_POSTGRESQL, is_short=True),
-    _fault("answers to COMMIT lost", commits.unanswered, ON_POSTGRESQL, is_short=True),
-    _fault("devices locked in the other order", commits.deadlocked, ON_POSTGRESQL),
+    _fault("answers to COMMIT lost", commits.unanswered, ON_POSTGRESQL, commands=MANY_COMMANDS, is_short=True),
+    _fault(
+        "devices locked in the other order",
+        commits.deadlocked,
+        ON_POSTGRESQL,
+        settings={},  # whoever waits for a lock is found to be in a deadlock after a second
+        commands=MANY_COMMANDS,
+    ),
     _fault("its disk full", _outage(postgresql.full), ON_POSTGRESQL),
     _fault("read-only", _outage(postgresql.read_only), ON_POSTGRESQL, is_short=True),
-    _fault("restarted", _outage(_RESTARTED, for_s=0.5), ON_POSTGRESQL),
-    _fault("killed", _outage(_KILLED), ON_POSTGRESQL, is_short=True),
-    _fault("frozen for 8 s", _outage(_FROZEN, for_s=8), ON_POSTGRESQL),
-    _fault("without a session left", _outage(postgresql.crowded), ON_POSTGRESQL),
+    _fault("restarted", _outage(_RESTARTED, for_s=0.5), ON_POSTGRESQL, harms_servers=True),
+    _fault("killed", _outage(_KILLED), ON_POSTGRESQL, harms_servers=True, is_short=True),
+    _fault("frozen for 8 s", _outage(_FROZEN, for_s=8), ON_POSTGRESQL, harms_servers=True),
+    _fault("without a session left", _outage(postgresql.crowded), ON_POSTGRESQL, harms_servers=True),
     _fault("unreachable", _outage(postgresql.unreachable), ON_POSTGRESQL),
     _fault("unreachable when a worker starts", _away_at_start(postgresql.unreachable), ON_POSTGRESQL),
 ]

@@ -17,11 +17,11 @@ LATENCY_S: Final = 0.2
 SOME_TIME_S: Final = 4.0
 BEYOND_HEARTBEATS_S: Final = 8.0  # three of the trials' heartbeats, and a little
 REFUSED_S: Final = 3.0
-RECONNECTED_WITHIN_S: Final = 20.0
-# Through the hand-shake, a frame's header, a method and its content, and several frames of a batch.
-SWEPT_BYTES: Final = (0, 1, 7, 8, 60, 250, 700, 1_500, 2_500, 4_000, 6_000, 9_000)
+CUT_WITHIN_S: Final = 30.0
+# Through the hand-shake, a frame's header, the topology, and several messages with their confirms.
+SWEPT_BYTES: Final = (0, 1, 7, 8, 60, 250, 500, 700, 900, 1_200, 1_700, 2_500)
 IN_BETWEEN: Final = 3  # answers, from one cut to the next
-SWEEP_COMMANDS: Final = 300
+SWEEP_COMMANDS: Final = 600
 SLOW_COMMANDS: Final = 100
 
 OF_THE_BROKER: Final = {
@@ -109,7 +109,7 @@ def _swept(choose: Choose, side: Side) -> Act:
         for count_bytes in SWEPT_BYTES:
             fault = choose(world).cut_after(count_bytes, side, once=True)
             try:
-                async with asyncio.timeout(RECONNECTED_WITHIN_S):
+                async with asyncio.timeout(CUT_WITHIN_S):
                     await fault.acted.wait()
             finally:
                 fault.remove()

@@ -18,7 +18,9 @@ BETWEEN_DEATHS_S: Final = 0.3
 LATENCY_S: Final = 1.0  # each way
 TABLES: Final = ", ".join(sorted(metadata.tables))
 
-_OTHERS: Final = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_OTHERS: Final = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_TERMINATE_OTHERS: Final = f"SELECT pg_terminate_backend(pid) {_OTHERS}"
+_WORKERS: Final = f"SELECT pid {_OTHERS} AND application_name <> ''"  # ours have no name
 
 _REFUSE: Final = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -94,7 +96,7 @@ async def _terminate(world: World) -> None:
 
 async def terminate_others(connection: Any) -> None:
     """End every session with the database but this one."""
-    await connection.execute(f"SELECT pg_terminate_backend(pid) FROM ({_OTHERS}) AS other")
+    await connection.execute(_TERMINATE_OTHERS)
 
 
 @asynccontextmanager
@@ -141,7 +143,7 @@ async def crowded(world: World) -> AsyncIterator[None]:
             try:
                 await taken.enter_async_context(session(world, database="postgres"))
             except asyncpg.TooManyConnectionsError:
-                if not await first.fetch(f"{_OTHERS} AND application_name <> ''"):
+                if not await first.fetch(_WORKERS):
                     break
                 await terminate_others(first)
         yield

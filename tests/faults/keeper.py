@@ -20,15 +20,18 @@ _HIT: Final = re.compile(rf"^{HIT} ", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ailment:
-    """What is wrong with a worker from the inside: a failpoint, in its first life only, or its clock."""
+    """What is wrong with a worker from the inside, in its first life: a failpoint, or its clock. Whoever starts it
+    again has set it right.
+    """
 
     failpoint: str | None = None
     clock_off_s: float = 0.0
 
-    def environ(self, *, is_first_life: bool) -> Mapping[str, str]:
-        """Return what a worker with faults is told; nothing for a sound one."""
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What a worker with faults is told; nothing for a sound one."""
         told = {"CLOCK_OFF_S": str(self.clock_off_s)} if self.clock_off_s else {}
-        return told | ({"FAILPOINT": self.failpoint} if self.failpoint and is_first_life else {})
+        return told | ({"FAILPOINT": self.failpoint} if self.failpoint else {})
 
 
 SOUND: Final = Ailment()
@@ -115,7 +118,7 @@ class Keeper(AbstractAsyncContextManager["Keeper"]):
                 return
 
     def _begin_life(self) -> None:
-        environ = self._ailment.environ(is_first_life=not self._lives)
+        environ = {} if self._lives else self._ailment.environ
         name = {"STREAMS_WORKER_NAME": f"{self._name}-{len(self._lives) + 1}"}
         program = WORKER_WITH_FAULTS if environ else self._program
         self._lives.append(WorkerProcess({**self._settings, **name, **environ}, program=program))

@@ -72,7 +72,7 @@ class KillingInbox(Inbox):
 def _count(message: Received) -> int:
     delivery = message.delivery
     assert isinstance(delivery, AmqpDelivery)
-    return int((delivery.properties.headers or {}).get("x-delivery-count", 0))
+    return int(str((delivery.properties.headers or {}).get("x-delivery-count", 0)))
 
 
 class KillingStore(Store):

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from aiormq.abc import DeliveredMessage
 
@@ -59,8 +59,21 @@ class Party:
     async def speak(self, turns: Turns, *, patience_s: float) -> None:
         """Ask what its turns bring, each until it is confirmed; wait `patience_s` for its answer, and go on."""
         async with asyncio.TaskGroup() as tasks:
-            for number in range(self._hands):
+            asking_again = tasks.create_task(self._ask_again(), name=f"{self.name} again")
+            hands = [
                 tasks.create_task(self._speak(turns, patience_s), name=f"{self.name} hand {number}")
+                for number in range(self._hands)
+            ]
+            await asyncio.wait(hands)
+            asking_again.cancel()
+
+    async def _ask_again(self) -> NoReturn:
+        """Ask again, after some time, what has no answer and was to have it at an address that may have died."""
+        while True:
+            await asyncio.sleep(_AGAIN_S)
+            for request in self._journal.unanswered(self.name):
+                if request.reply_to == DIRECT and request.at_s < now_s() - _AGAIN_S:
+                    await self._until_confirmed(request)
 
     async def insist(self) -> None:
         """Wait until everything is answered. What was to be answered by direct reply-to is asked again, from the

@@ -30,7 +30,7 @@ AT_ONCE: Final = 2  # a trial waits most of its time; more would find a machine 
 POSTGRES: Final = {"fsync": "off", "max_connections": "200"}
 EXIT_VIOLATED: Final = 1
 
-_SETUPS: Final = {str(setup).replace(" ", "-"): setup for setup in SETUPS}
+_SETUPS: Final = dict(zip(("sqlite", "postgresql-1", "postgresql-3"), SETUPS, strict=True))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,13 +58,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _run(servers: Servers, chosen: Sequence[Case], *, at_once: int) -> Sequence[Outcome]:
-    began_s, outcomes = time.monotonic(), dict[Case, Outcome]()
+    began_s, outcomes = time.monotonic(), dict[tuple[str, int], Outcome]()
     for together in rounds(chosen, at_once=at_once):
         ended = await asyncio.gather(*(case.run(servers, is_watched=True) for case in together))
-        outcomes |= zip(together, ended, strict=True)
         for case, outcome in zip(together, ended, strict=True):
+            outcomes[str(case), case.seed] = outcome
             _tell(f"{len(outcomes)}/{len(chosen)} {time.monotonic() - began_s:5.0f} s", case, outcome)
-    return [outcomes[case] for case in chosen]
+    return [outcomes[str(case), case.seed] for case in chosen]
 
 
 def _tell(progress: str, case: Case, outcome: Outcome) -> None:

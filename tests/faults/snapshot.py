@@ -87,25 +87,26 @@ class Snapshot:
 
 async def read_snapshot(database_url: str) -> Snapshot:
     """Read the tables of a `sqlite` or `postgresql` database, each whole and in the order of its key."""
-    async with _connected(database_url) as connection:
+    async with connected(database_url) as connection:
         return Snapshot(
-            devices=await _rows(connection, tables.devices, DeviceRow),
-            streams=await _rows(connection, tables.streams, StreamRow),
-            events=await _rows(connection, tables.stream_events, EventRow),
-            handled=await _rows(connection, tables.handled_commands, HandledRow),
+            devices=await rows_of(connection, tables.devices, DeviceRow),
+            streams=await rows_of(connection, tables.streams, StreamRow),
+            events=await rows_of(connection, tables.stream_events, EventRow),
+            handled=await rows_of(connection, tables.handled_commands, HandledRow),
         )
 
 
 async def count_unpublished(database_url: str) -> int:
     """Return how many events the worker has not yet marked as published."""
-    async with _connected(database_url) as connection:
+    async with connected(database_url) as connection:
         unpublished = tables.stream_events.c.published_at.is_(None)
         found = await connection.scalar(select(func.count()).select_from(tables.stream_events).where(unpublished))
         return int(found or 0)
 
 
 @asynccontextmanager
-async def _connected(database_url: str) -> AsyncIterator[AsyncConnection]:
+async def connected(database_url: str) -> AsyncIterator[AsyncConnection]:
+    """Lend a connection with a database, whichever kind it is."""
     url = make_url(database_url)
     engine = create_async_engine(url.set(drivername=_DRIVERS[url.get_backend_name()]), poolclass=NullPool)
     try:
@@ -115,7 +116,7 @@ async def _connected(database_url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-async def _rows(connection: AsyncConnection, table: Table, kind: type[R]) -> tuple[R, ...]:
+async def rows_of(connection: AsyncConnection, table: Table, kind: type[R]) -> tuple[R, ...]:
     """Read the columns that the kind of row has: others are nobody's concern here."""
     columns: Sequence[Column[Any]] = [table.c[field.name] for field in fields(kind)]  # type: ignore[arg-type]
     found = await connection.execute(select(*columns).order_by(*table.primary_key.columns))

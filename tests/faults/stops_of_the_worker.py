@@ -19,7 +19,7 @@ from tests.support.worker_process import WorkerProcess, settings_of
 GROUP: Final = "worker"
 
 DRAIN_S: Final = 5.0
-LEAVE_S: Final = 1.5  # for a process to end and for us to see it, on a machine that has much to do
+LEAVE_S: Final = 3.0  # for a process to end and for us to see it, on a machine that has much to do
 IN_IT_S: Final = 1.0  # by then a worker is in the trouble that was made
 UNHEARD_S: Final = 60.0
 MIGRATION_LOCK: Final = 0x73747265616D73
@@ -142,7 +142,7 @@ def _fault(name: str, act: Act, **more: Any) -> Fault:
 
 FAULTS: Final[Sequence[Fault]] = [
     _fault("idle", _idle),
-    _fault("in a batch", _mid_batch, failpoint=f"{Point.AFTER_COMMIT}:{Action.DELAY}:3", is_short=True),
+    _fault("in a batch", _mid_batch, failpoint=f"{Point.AFTER_COMMIT}:{Action.DELAY}:5", is_short=True),
     _fault("broker blocked", _blocked, harms_servers=True),
     _fault("broker frozen", _broker_frozen, harms_servers=True),
     _fault("database locked", _database_locked, is_short=True),

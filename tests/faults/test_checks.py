@@ -413,6 +413,19 @@ def test_nobody_is_answered_at_a_queue_that_was_taken_away() -> None:
     assert missing == {"c-12", "c-13"}
 
 
+def test_a_device_that_nobody_was_bound_to_hear_may_have_gaps_and_no_more() -> None:
+    story = short_story()
+    events = story.history.events
+    with_a_gap = replace(story.history, events=(events[0], *events[2:]))
+    assert cries(judged(with_a_gap, story.snapshot)) >= {I3, I6}
+
+    unheard = replace(with_a_gap, unheard=frozenset({"cam-1"}))
+    swapped = replace(unheard, events=(events[2], events[1], *events[3:]))
+
+    assert judged(unheard, story.snapshot).is_good
+    assert I6 in cries(judged(swapped, story.snapshot))
+
+
 def test_a_poison_may_be_accounted_for_once_more_for_each_crash() -> None:
     story = short_story()
     history, snapshot = a_letter(b"[2]", more=2)(story.history, story.snapshot)
@@ -436,6 +449,7 @@ def test_recovery_is_until_the_last_of_the_early_ones_is_answered() -> None:
 
 def test_a_record_is_judged_like_what_was_recorded(tmp_path: Path) -> None:
     story = short_story()
-    written = with_answer(8, body=b"\xff")(replace(story.history, gone=frozenset({"q"})), story.snapshot)
+    history = replace(story.history, gone=frozenset({"q"}), unheard=frozenset({"cam-1"}))
+    written = with_answer(8, body=b"\xff")(history, story.snapshot)
     write_record(tmp_path / "trial.jsonl", *written)
     assert read_record(tmp_path / "trial.jsonl") == written

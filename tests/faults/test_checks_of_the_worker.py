@@ -71,6 +71,37 @@ def test_an_acknowledgement_before_the_event_is_found(story: Story) -> None:
     ]
 
 
+def confirmed_as(method: str, frames: Frames, message_id: str) -> Frames:
+    """Have the broker say something else to the publish of a message."""
+    tag = next(f.delivery_tag for f in frames if f.method == "Basic.Publish" and f.message_id == message_id)
+    meant = (Direction.TO_WORKER, "Basic.Ack", tag)
+    return [replace(f, method=method) if (f.direction, f.method, f.delivery_tag) == meant else f for f in frames]
+
+
+@pytest.mark.parametrize(("method", "cries"), [("Basic.Nack", 0), ("Basic.Ack", 1)])
+def test_an_event_may_wait_behind_one_that_was_refused_and_behind_no_other(method: str, cries: int) -> None:
+    story = Story()
+    story.ask("stream.create", CAM_1, message_id="m-1")
+    story.ask("stream.stop", CAM_1, message_id="m-2")
+    first, second = (row.event_id for row in story.snapshot.events)
+    frames = without(confirmed_as(method, story.seen, first), lambda frame: frame.message_id == second)
+    assert cries_at(story, frames) == [f"message id m-2: event {second}"] * cries
+
+
+@pytest.mark.parametrize(("correlation_id", "cries"), [("c-2", 0), (None, 1)])
+def test_who_is_told_that_the_message_id_is_anothers_owes_no_event(correlation_id: str | None, cries: int) -> None:
+    """The other is delivered again later, and acknowledged then."""
+    story = Story()
+    story.ask("stream.create", CAM_1, message_id="m-1")
+    story.ask("stream.create", {"device_id": "cam-2"}, message_id="m-1")
+    (event,) = story.snapshot.events
+    frames = [
+        replace(f, correlation_id=correlation_id) if f.method == "Basic.Deliver" and f.delivery_tag == 2 else f
+        for f in without(story.seen, lambda frame: frame.message_id == event.event_id or is_ack_of(frame, 1))
+    ]
+    assert cries_at(story, frames) == [f"message id m-1: event {event.event_id}"] * cries
+
+
 def test_a_publish_without_its_confirm_is_not_enough(story: Story) -> None:
     reply_tag = 2  # the event was the first
     confirm = (Direction.TO_WORKER, "Basic.Ack", reply_tag)

@@ -67,8 +67,10 @@ def told(message: AbstractIncomingMessage) -> str:
 async def test_the_guilty_one_is_answered_internal_and_kept_and_the_others_go_on(
     broker: PrivateBroker, namespace: str, database_url: str
 ) -> None:
-    async with worker_with_a_restored_device(broker, namespace, database_url) as (worker, device):
-        watching = asyncio.create_task(readiness_of(worker))
+    async with (
+        worker_with_a_restored_device(broker, namespace, database_url) as (worker, device),
+        always_ready(worker),
+    ):
         for name in CAMS:
             await tell(device, "create", name, f"m-{name}")
         began_s = time.monotonic()
@@ -79,7 +81,6 @@ async def test_the_guilty_one_is_answered_internal_and_kept_and_the_others_go_on
         async with Undertaker(broker.url, namespace) as undertaker:
             await eventually(lambda: undertaker.depth("dead"))
             letters = await undertaker.all()
-        watching.cancel()
 
     assert {told(message) for message in others} == {"reused"}
     assert others_took_s < OTHERS_WITHIN_S
@@ -90,15 +91,25 @@ async def test_the_guilty_one_is_answered_internal_and_kept_and_the_others_go_on
         (f"m-{GUILTY}", "internal")
     ]
     assert worker.log.count('"epoch.over"') == 0
-    assert await asyncio.gather(watching, return_exceptions=True)
 
 
-async def readiness_of(worker: WorkerProcess) -> None:
+@asynccontextmanager
+async def always_ready(worker: WorkerProcess) -> AsyncIterator[None]:
     """Look all the time. Raises AssertionError."""
-    while True:
-        status, body = await worker.readiness()
-        assert status == 200, body
-        await asyncio.sleep(0.05)
+    looks: list[int] = []
+
+    async def look() -> None:
+        while True:
+            looks.append((await worker.readiness())[0])
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    assert set(looks) == {200}
 
 
 async def test_a_guilty_command_that_is_asked_again_after_the_repair_is_carried_out(

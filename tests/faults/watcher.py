@@ -1,7 +1,6 @@
 """Looks at the workers of a trial all the time: what they say of themselves, and what they occupy."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -10,16 +9,16 @@ from typing import Final, NoReturn, Self
 from aiormq.abc import AbstractChannel
 from typing_extensions import override
 
-from devtools.broker import PrivateBroker
 from stream_client.broker_call import broker_call
 from stream_client.link import Link
 from tests.faults.checks.health import Footprint, Pulse
 from tests.faults.ear import TROUBLE
-from tests.faults.journal import Journal, now_s
-from tests.faults.keeper import Keeper
+from tests.faults.journal import now_s
+from tests.faults.world import World
 
 LOOK_EVERY_S: Final = 0.25
 
+_OPENED: Final = {"Channel.OpenOk": 1, "Channel.CloseOk": -1}
 _OPEN_WITHIN_S: Final = 5.0
 _ASK_WITHIN_S: Final = 2.0
 
@@ -27,11 +26,12 @@ _ASK_WITHIN_S: Final = 2.0
 class Watcher(AbstractAsyncContextManager["Watcher"]):
     """Takes a pulse of every worker four times a second. While the broker does not answer it has none to take."""
 
-    def __init__(self, broker: PrivateBroker, namespace: str, keepers: Sequence[Keeper], journal: Journal) -> None:
-        self._broker = broker
-        self._namespace = namespace
-        self._keepers = keepers
-        self._journal = journal
+    def __init__(self, world: World) -> None:
+        self._url = world.servers.broker.url
+        self._queue = f"{world.namespace}.commands"
+        self._keepers = world.keepers
+        self._proxy = world.amqp
+        self._journal = world.crowd.journal
         self.pulses: list[Pulse] = []
 
     @override
@@ -55,27 +55,21 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
             while len(self.pulses) < enough:  # noqa: ASYNC110 - another task takes them
                 await asyncio.sleep(LOOK_EVERY_S / 5)
 
-    async def footprint(self) -> Footprint:
+    def footprint(self) -> Footprint:
         """Return what all workers occupy together; nothing where this system does not tell."""
         pids = [keeper.worker.process.pid for keeper in self._keepers]
-        channels = await asyncio.to_thread(self._channels)
+        open_now = self._proxy.names
         return Footprint(
             fds=sum(map(_fds, pids)),
             rss_bytes=sum(map(_rss_bytes, pids)),
-            connections=len(channels),
-            channels=sum(channels),
+            connections=len(open_now),
+            channels=sum(_OPENED.get(said.method, 0) for said in self._proxy.said if said.number in open_now),
         )
-
-    def _channels(self) -> list[int]:
-        """How many channels each of their connections has."""
-        told = self._broker.ctl("list_connections", "client_properties", "channels")
-        lines = [line for line in told.splitlines() if f'"{self._namespace}-' in line]
-        return [int(line.rsplit(None, 1)[1]) for line in lines]
 
     async def _watch(self) -> NoReturn:
         while True:
             try:
-                async with Link.opening(self._broker.url, name="watcher", within_s=_OPEN_WITHIN_S) as link:
+                async with Link.opening(self._url, name="watcher", within_s=_OPEN_WITHIN_S) as link:
                     channel = await link.watch(await link.channel())
                 try:
                     while True:
@@ -88,7 +82,7 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
 
     async def _look(self, channel: AbstractChannel) -> None:
         async with broker_call(_ASK_WITHIN_S):
-            told = await channel.queue_declare(f"{self._namespace}.commands", passive=True)
+            told = await channel.queue_declare(self._queue, passive=True)
         looks = await asyncio.gather(*(keeper.worker.readiness() for keeper in self._keepers))
         for number, (status, _) in enumerate(looks):
             self.pulses.append(

@@ -20,6 +20,7 @@ from stream_client import (
     StreamUnavailable,
     StreamUnreadable,
 )
+from stream_client.line import REFUSALS_MAX
 from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, created, silent
 from tests.support.proxy import Proxy
 
@@ -205,6 +206,26 @@ async def test_a_full_queue_makes_it_unavailable(broker: PrivateBroker, worker: 
     async with StreamClient(broker.url, namespace=worker.namespace, attempts_max=2) as client:
         with pytest.raises(StreamUnavailable, match="its queue is full"):
             await client.create("cam-1")
+
+
+async def test_a_queue_that_keeps_refusing_is_tried_over_another_connection(
+    worker: FakeWorker, proxy: Proxy
+) -> None:
+    """A channel can be refused for ever by a queue that is well: its leader was dead at the first try."""
+    worker.answer = silent
+    full: FieldTable = {"x-max-length": 0, "x-overflow": "reject-publish"}
+    queue = await worker.channel.declare_queue(exclusive=True, arguments=full)
+    await queue.bind(f"{worker.namespace}.commands", "#")
+
+    async with StreamClient(proxy.url, namespace=worker.namespace, attempts_max=REFUSALS_MAX) as client:
+        with pytest.raises(StreamUnavailable, match="its queue is full"):
+            await client.create("cam-1")
+        assert set(proxy.names) <= {0}
+
+        await queue.delete()
+        worker.answer = created
+        assert (await client.create("cam-1")).stream.device_id == "cam-1"
+        assert set(proxy.names) == {1}
 
 
 async def test_a_broker_that_is_away_makes_it_unavailable() -> None:

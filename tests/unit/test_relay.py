@@ -11,6 +11,7 @@ from tests.support.fake_broker import Fate
 from tests.support.making import BEGAN, SteadyMint, create, received, stop
 from tests.support.worker_in_memory import WorkerInMemory, outbox
 from worker.service.messages import Outgoing, Said, StoredEvent
+from worker.service.process import Flow
 from worker.service.relay import Relay, RelayPolicy
 from worker.service.stored import UNPUBLISHED_MAX
 
@@ -232,7 +233,12 @@ async def test_an_event_that_was_refused_is_published_by_a_later_sweep(store: Fa
 
 
 async def test_a_device_with_a_long_backlog_is_never_heard_of_out_of_order(store: FailingStore) -> None:
-    worker = WorkerInMemory(store=store, event_retries=0, clock=lambda: BEGAN)  # the relay sees nothing late
+    worker = WorkerInMemory(
+        store=store,
+        event_retries=0,
+        clock=lambda: BEGAN,  # the relay sees nothing late
+        flow=Flow(idle_s=60),  # nothing is marked but by the next batch
+    )
     is_refusing = True
     worker.broker.fate = lambda message: (
         Fate.REFUSED if is_refusing and isinstance(message, StoredEvent) else Fate.CONFIRMED

@@ -18,7 +18,8 @@ def confirms_come_first(seen: Sequence[Seen], history: History, snapshot: Snapsh
     published and confirmed or refused, and by then so is its event, whenever that was.
 
     `seen` is of all workers of the trial. A command without a message id cannot be followed on the wire. One that
-    was refused because its message id was another's owes its reply, and not the other's event.
+    was refused because its message id was another's owes its reply, and not the other's event. An event may wait
+    behind a lower one of its device that the broker has refused.
     """
     replies, events, misused = _replies(history), _events(history, snapshot), _misused(history)
     wire = _Wire()
@@ -27,7 +28,9 @@ def confirms_come_first(seen: Sequence[Seen], history: History, snapshot: Snapsh
         for delivery in wire.acknowledged_by(at, frame):
             name = delivery.message_id or ""
             owed = () if delivery.correlation_id in misused else events.get(name, ())
-            missing = [f"event {event_id}" for event_id in owed if not wire.is_out(event_id)]
+            missing = [
+                f"event {event.id}" for event in owed if not (wire.is_out(event.id) or wire.holds_up(event))
+            ]
             if name in replies and not wire.takes_one_of(replies[name], since=delivery.at):
                 missing.append("its reply")
             found += [_early(frame, name, what) for what in missing]
@@ -43,6 +46,14 @@ class _Passed:
     correlation_id: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owed:
+    """An event, and those of its device that go before it."""
+
+    id: str
+    before: frozenset[str]
+
+
 class _Wire:
     """What is under way: publishes without a confirm, deliveries without an acknowledgement."""
 
@@ -51,6 +62,7 @@ class _Wire:
         self._deliveries: defaultdict[str, dict[int, _Passed]] = defaultdict(dict)
         self._out: defaultdict[str, list[int]] = defaultdict(list)
         self._ever_out: set[str] = set()
+        self._refused: set[str] = set()
 
     def acknowledged_by(self, at: int, frame: Seen) -> list[_Passed]:
         """Take note of a frame, and return the deliveries that it acknowledges."""
@@ -74,6 +86,10 @@ class _Wire:
         """Whether it was ever confirmed or refused."""
         return message_id in self._ever_out
 
+    def holds_up(self, event: _Owed) -> bool:
+        """Whether one that goes before it was refused, and not confirmed since."""
+        return not self._refused.isdisjoint(event.before)
+
     def takes_one_of(self, message_ids: frozenset[str], *, since: int) -> bool:
         """Use up one message that is out and was published since: it stands for one delivery only."""
         for message_id in message_ids:
@@ -88,6 +104,10 @@ class _Wire:
             if passed.message_id is not None:
                 self._out[passed.message_id].append(passed.at)
                 self._ever_out.add(passed.message_id)
+                if frame.method == "Basic.Nack":
+                    self._refused.add(passed.message_id)
+                else:
+                    self._refused.discard(passed.message_id)
 
 
 def _meant(waiting: dict[int, _Passed], frame: Seen) -> list[_Passed]:
@@ -115,24 +135,26 @@ def _misused(history: History) -> frozenset[str | None]:
     return frozenset(a.correlation_id for a in history.answers if read_told(a.body).word == "message_id_reused")
 
 
-def _events(history: History, snapshot: Snapshot) -> Mapping[str, Sequence[str]]:
+def _events(history: History, snapshot: Snapshot) -> Mapping[str, Sequence[_Owed]]:
     """Return by a command's message id the event it caused, where only one sender has used that id."""
     keys: set[Key] = {request.key for request in history.requests if request.key}
     senders = defaultdict(set)
     for sender, message_id in keys:
         senders[message_id].add(sender)
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for cause, event_id in _caused(snapshot):
+    found: defaultdict[str, list[_Owed]] = defaultdict(list)
+    for cause, event in _caused(snapshot):
         if len(senders[cause]) == 1:
-            found[cause].append(event_id)
+            found[cause].append(event)
     return found
 
 
-def _caused(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    for row in snapshot.events:
+def _caused(snapshot: Snapshot) -> Iterator[tuple[str, _Owed]]:
+    before: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for row in sorted(snapshot.events, key=lambda row: row.sequence):
         fact = read_fact(row.body)
         if fact and fact.cause:
-            yield fact.cause, row.event_id
+            yield fact.cause, _Owed(id=row.event_id, before=before[row.device_id])
+        before[row.device_id] |= {row.event_id}
 
 
 def _early(frame: Seen, message_id: str, what: str) -> Violation:
