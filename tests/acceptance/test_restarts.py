@@ -18,6 +18,8 @@ from stream_client.connection import PlainConnection
 from tests.support.wire import eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = 2_000
 DEVICES = 50
 ANSWERED_WITHIN_S = 90.0

@@ -23,8 +23,12 @@ LONG_S: Final = 10.0
 COMMANDS: Final = 200
 MANY_COMMANDS: Final = 400  # where the fault has to meet them
 
-# An outage is noticed in about a second, and what is in hand goes back in two.
+# An outage is noticed in about a second, and what is in hand goes back in two. A broker that is slow, because the
+# machine has much to do, is none.
 IMPATIENT: Final[Mapping[str, str]] = {
+    "STREAMS_CONNECT_TIMEOUT_S": "5",
+    "STREAMS_CONFIRM_TIMEOUT_S": "10",
+    "STREAMS_SETTLE_TIMEOUT_S": "5",
     "STREAMS_DATABASE_TIMEOUT_S": "1",
     "STREAMS_DATABASE_LOCK_TIMEOUT_S": "0.5",
     "STREAMS_HOLD_S": "2",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from typing_extensions import override
+
 from tests.faults.failpoints import HIT
 from tests.support.worker_process import WorkerProcess
 
@@ -95,10 +97,12 @@ class Keeper(AbstractAsyncContextManager["Keeper"]):
         for life in self._lives:
             await life.discard()
 
+    @override
     async def __aenter__(self) -> Self:
         await self.begin()
         return self
 
+    @override
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from typing_extensions import override
+
 from tests.faults import (
     faults_of_messages,
     faults_of_the_broker,
@@ -40,6 +42,7 @@ class Case:
     setup: Setup
     seed: int
 
+    @override
     def __str__(self) -> str:
         return f"{self.fault.group}: {self.fault.name}, {self.setup}"
 

@@ -16,6 +16,8 @@ from tests.faults.load import Command, Load
 
 _PAUSE_S: Final = 0.2
 _AGAIN_S: Final = 2.0
+_AGAIN_S_MAX: Final = 8.0
+_LOOK_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,18 @@ class Turns(Protocol):
 
     async def next(self, load: Load) -> Sequence[Command]:
         """Wait for the next turn and return what is asked in it; nothing when all is asked."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Due:
+    """When a request is to be asked again."""
+
+    at_s: float
+    pause_s: float = _AGAIN_S
+
+    def wait_longer(self) -> None:
+        self.pause_s = min(self.pause_s * 2, _AGAIN_S_MAX)
+        self.at_s = now_s() + self.pause_s
 
 
 class Party:
@@ -52,6 +66,7 @@ class Party:
             Line(place.url, namespace=place.namespace, name=f"{name} {number}", hear=self._hear)
             for number in range(hands + 1)
         ]
+        self._due: dict[str, _Due] = {}
         self._idle: asyncio.Queue[Line] = asyncio.Queue()
         for line in self._lines:
             self._idle.put_nowait(line)
@@ -59,7 +74,7 @@ class Party:
     async def speak(self, turns: Turns, *, patience_s: float) -> None:
         """Ask what its turns bring, each until it is confirmed; wait `patience_s` for its answer, and go on."""
         async with asyncio.TaskGroup() as tasks:
-            asking_again = tasks.create_task(self._ask_again(), name=f"{self.name} again")
+            asking_again = tasks.create_task(self._go_on_asking(), name=f"{self.name} again")
             hands = [
                 tasks.create_task(self._speak(turns, patience_s), name=f"{self.name} hand {number}")
                 for number in range(self._hands)
@@ -67,24 +82,28 @@ class Party:
             await asyncio.wait(hands)
             asking_again.cancel()
 
-    async def _ask_again(self) -> NoReturn:
-        """Ask again, after some time, what has no answer and was to have it at an address that may have died."""
-        while True:
-            await asyncio.sleep(_AGAIN_S)
-            for request in self._journal.unanswered(self.name):
-                if request.reply_to == DIRECT and request.at_s < now_s() - _AGAIN_S:
-                    await self._until_confirmed(request)
-
     async def insist(self) -> None:
         """Wait until everything is answered. What was to be answered by direct reply-to is asked again, from the
         address of now: that of then may have died with its connection.
         """
         while waiting := self._journal.unanswered(self.name):
-            async with asyncio.TaskGroup() as tasks:
-                for request in waiting:
-                    if request.reply_to == DIRECT:
-                        tasks.create_task(self._until_confirmed(request), name=f"{self.name} again")
-            await self._journal.until_answered(waiting[0].correlation_id, within_s=_AGAIN_S)
+            await self._ask_again()
+            await self._journal.until_answered(waiting[0].correlation_id, within_s=_LOOK_S)
+
+    async def _go_on_asking(self) -> NoReturn:
+        while True:
+            await self._ask_again()
+            await asyncio.sleep(_LOOK_S)
+
+    async def _ask_again(self) -> None:
+        """Ask for what is overdue at an address that may have died; each time with more patience: a worker that is
+        only slow would get ever more to do.
+        """
+        for request in self._journal.unanswered(self.name):
+            due = self._due.setdefault(request.correlation_id, _Due(at_s=request.at_s + _AGAIN_S))
+            if request.reply_to == DIRECT and due.at_s <= now_s():
+                due.wait_longer()
+                await self._until_confirmed(request)
 
     async def close(self) -> None:
         """Close the lines."""

@@ -20,7 +20,7 @@ import asyncpg
 
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
-from tests.faults.matrix import Case, Choice, cases, rounds
+from tests.faults.matrix import Case, Choice, cases
 from tests.faults.table import machine, table, write_into
 from tests.faults.trial import Outcome
 from tests.faults.world import SETUPS, Servers, Setup
@@ -58,12 +58,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _run(servers: Servers, chosen: Sequence[Case], *, at_once: int) -> Sequence[Outcome]:
+    """Run those that leave the servers alone beside each other, then the others one by one."""
     began_s, outcomes = time.monotonic(), dict[tuple[str, int], Outcome]()
-    for together in rounds(chosen, at_once=at_once):
-        ended = await asyncio.gather(*(case.run(servers, is_watched=True) for case in together))
-        for case, outcome in zip(together, ended, strict=True):
-            outcomes[str(case), case.seed] = outcome
-            _tell(f"{len(outcomes)}/{len(chosen)} {time.monotonic() - began_s:5.0f} s", case, outcome)
+
+    async def run(case: Case, among: asyncio.Semaphore) -> None:
+        async with among:
+            outcome = await case.run(servers, is_watched=True)
+        outcomes[str(case), case.seed] = outcome
+        _tell(f"{len(outcomes)}/{len(chosen)} {time.monotonic() - began_s:5.0f} s", case, outcome)
+
+    for harms, among in ((False, asyncio.Semaphore(at_once)), (True, asyncio.Semaphore(1))):
+        async with asyncio.TaskGroup() as tasks:
+            for case in chosen:
+                if case.fault.harms_servers is harms:
+                    tasks.create_task(run(case, among), name=f"trial {case}")
     return [outcomes[str(case), case.seed] for case in chosen]
 
 

@@ -12,8 +12,8 @@ from typing import Final
 from devtools.broker import PrivateBroker
 from tests.faults.trial import Outcome
 
-BEGIN: Final = "<!-- The table of the faults: what stands between these two lines is written by `make faults`. -->"
-END: Final = "<!-- The end of the table of the faults. -->"
+BEGIN: Final = "<!-- matrix: begin -->"
+END: Final = "<!-- matrix: end -->"
 
 _HEAD: Final = (
     "fault",

@@ -18,7 +18,7 @@ from tests.support.wire import Device, Subscriber, eventually
 from worker.amqp.session import apply_topology
 from worker.amqp.topology import topology
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.support.line_faults import Side
 from tests.support.proxy import Proxy
 from tests.support.wire import Device
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 OLD_ENOUGH_S = 1.5  # of a quorum queue, to be there after its broker is killed
 
@@ -80,7 +80,7 @@ async def test_what_was_in_hand_when_the_broker_froze_is_answered_afterwards(day
 
 @pytest.mark.parametrize(
     "trouble",
-    ["frozen", pytest.param("killed", marks=pytest.mark.slow), pytest.param("alarmed", marks=pytest.mark.slow)],
+    ["frozen", "killed", "alarmed"],
 )
 async def test_told_to_stop_while_the_broker_is_of_no_use_it_goes_in_time(
     harmed: PrivateBroker, namespace: str, tmp_path: Path, trouble: str
@@ -114,8 +114,8 @@ _TROUBLES: dict[str, tuple[Callable[[PrivateBroker], object], Callable[[PrivateB
     [
         ("consume", "to_server"),
         ("consume", "to_client"),
-        pytest.param("publish", "to_server", marks=pytest.mark.slow),
-        pytest.param("publish", "to_client", marks=pytest.mark.slow),
+        ("publish", "to_server"),
+        ("publish", "to_client"),
     ],
 )
 async def test_a_connection_that_is_dead_in_one_direction_is_noticed_and_replaced(

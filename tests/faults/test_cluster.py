@@ -3,12 +3,15 @@
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import aio_pika
 import pytest
+from aio_pika.abc import AbstractQueue
+from typing_extensions import override
 
 from devtools.broker_cluster import NODES, PrivateBrokerCluster
 from stream_client import StreamClient
@@ -21,7 +24,7 @@ from tests.faults.record import write_record
 from tests.faults.snapshot import read_snapshot
 from tests.support.bad_day import QUICK
 from tests.support.front import Front
-from tests.support.wire import DIRECT, Device, Undertaker, eventually
+from tests.support.wire import DIRECT, Device, Listener, Undertaker, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -39,6 +42,8 @@ LOSSES: list[Step] = [
 DEVICES = 15  # more than the worker's connection for direct replies may end in one round
 ANSWERED_WITHIN_S = 60.0
 CLIENT_ASKS = 40
+QUEUES = 10
+PATIENCE_S = 1.0
 
 Say = Callable[[str], None]
 
@@ -56,7 +61,7 @@ def say(request: pytest.FixtureRequest) -> Say:
     capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def show(line: str) -> None:
-        if reporter is not None:  # a process of several that run tests has none
+        if reporter is not None and capture is not None:  # a process of several that run tests has none
             with capture.global_and_fixture_disabled():
                 reporter.ensure_newline()
                 reporter.write_line(line)
@@ -169,3 +174,68 @@ async def test_a_client_gets_its_answers_from_whichever_node_is_left(
             answers.append(await asking)
     assert [answer.outcome for answer in answers] == ["created"] * CLIENT_ASKS
     assert len({answer.stream.id for answer in answers}) == CLIENT_ASKS
+
+
+class Lasting(Listener):
+    """A quorum queue that hears every event and replies too."""
+
+    def __init__(self, url: str, namespace: str, name: str) -> None:
+        super().__init__(url, namespace)
+        self.name = name
+
+    @override
+    async def _queue(self) -> AbstractQueue:
+        return await self.channel.get_queue(self.name, ensure=False)
+
+    def has_heard_all(self, when: str) -> bool:
+        """Whether it has heard its reply of then, and of every device of then."""
+        replies = [message for message in self.heard if message.correlation_id == when]
+        devices = {key for message in self.heard if (key := message.routing_key) and f".{when}-" in key}
+        return bool(replies) and len(devices) == QUEUES
+
+    @classmethod
+    async def declare(cls, url: str, namespace: str, names: Iterable[str]) -> None:
+        """Make such queues at a node, which leads them then."""
+        async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+            for name in names:
+                queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+                await queue.bind(f"{namespace}.events", "#")
+
+
+async def asked_until_heard(device: Device, lasting: Sequence[Lasting], when: str) -> bool:
+    """Ask for all who have not heard everything, and give them a moment."""
+
+    async def all_have_heard() -> bool:
+        return all(one.has_heard_all(when) for one in lasting)
+
+    for number, one in enumerate(lasting):
+        if not one.has_heard_all(when):
+            body = json.dumps({"device_id": f"{when}-{number}"}).encode()
+            told = {"message_id": f"{when}-{number}", "correlation_id": when, "reply_to": one.name}
+            await device.tell(body, type="stream.create", **told)
+    with suppress(TimeoutError):
+        return await eventually(all_have_heard, within_s=PATIENCE_S)
+    return False
+
+
+async def test_queues_whose_leader_stays_dead_hear_everything_from_a_worker_that_lost_its_node_too(
+    cluster: PrivateBrokerCluster, namespace: str, tmp_path: Path
+) -> None:
+    """It comes back so fast that the other nodes do not yet know of new leaders: its channel is then refused."""
+    database_url = f"sqlite+aiosqlite:///{tmp_path / 'streams.db'}"
+    names = [f"{namespace}.reply.{number}" for number in range(QUEUES)]
+    async with Front(cluster.urls, first=0) as front, AsyncExitStack() as stack:
+        await stack.enter_async_context(WorkerProcess(settings_of(front.url, namespace, database_url, **QUICK)))
+        await Lasting.declare(cluster.urls[0], namespace, names)
+        lasting = [Lasting(cluster.urls[1], namespace, name) for name in names]
+        device = Device(cluster.urls[1], namespace)
+        for party in (*lasting, device):
+            await stack.enter_async_context(party)
+        await asyncio.sleep(OLD_ENOUGH_S)
+        await eventually(lambda: asked_until_heard(device, lasting, "before"), within_s=ANSWERED_WITHIN_S)
+
+        stack.push_async_callback(asyncio.to_thread, cluster.nodes[0].start)
+        killing = asyncio.create_task(asyncio.to_thread(cluster.nodes[0].kill))
+        await eventually(lambda: asked_until_heard(device, lasting, "after"), within_s=ANSWERED_WITHIN_S)
+        await killing
+        assert not cluster.nodes[0].is_running

@@ -5,9 +5,13 @@ import json
 import re
 from collections import Counter
 
+import pytest
+
 from devtools.broker import PrivateBroker
 from tests.support.wire import Device, Undertaker, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
+
+pytestmark = pytest.mark.slow
 
 KILLER = "cam-killer"
 NEIGHBOURS = 12

@@ -10,6 +10,7 @@ from typing import Final
 
 import aio_pika
 from aiormq.exceptions import AMQPError
+from typing_extensions import override
 
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
@@ -37,6 +38,7 @@ class Setup:
     database: Database
     workers: int
 
+    @override
     def __str__(self) -> str:
         return f"{self.database} {self.workers}"
 

@@ -1,7 +1,7 @@
 """A channel in confirm mode whose every publish ends as the test says."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -11,6 +11,7 @@ from aiormq.exceptions import ChannelInvalidStateError, DeliveryError
 from pamqp.commands import Basic
 
 from worker.amqp.confirming import ConfirmingChannel
+from worker.amqp.doubt import Doubt
 from worker.amqp.messages import WireMessage
 
 # What becomes of a publish: None is a confirm, an error is raised, and what hangs waits for its deadline.
@@ -86,6 +87,22 @@ class FakeChannel:
         """What was sent there, in order."""
         return [body for key, body in self.bodies if key == routing_key]
 
-    def confirming(self, *, timeout_s: float = 5.0, in_flight_max: int = 256) -> ConfirmingChannel:
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def confirming(
+        self,
+        *,
+        timeout_s: float = 5.0,
+        in_flight_max: int = 256,
+        renew: "Callable[[], Awaitable[FakeChannel]] | None" = None,
+        doubt: Doubt | None = None,
+    ) -> ConfirmingChannel:
         """What is tested, over this channel."""
-        return ConfirmingChannel(cast("Channel", self), timeout_s=timeout_s, in_flight_max=in_flight_max)
+        return ConfirmingChannel(
+            cast("Channel", self),
+            timeout_s=timeout_s,
+            in_flight_max=in_flight_max,
+            renew=cast("Callable[[], Awaitable[Channel]] | None", renew),
+            doubt=doubt,
+        )

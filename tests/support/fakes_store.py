@@ -130,7 +130,7 @@ class FakeTransaction:
 
     async def claim(self, claim: Claim) -> Sequence[StoredEvent]:
         relayed, outbox = self.tables.relayed, self.tables.unpublished
-        late = sorted({e.device_id for e in outbox if e.at < claim.before and e.device_id > claim.after})
+        late = sorted({e.device_id for e in outbox if _is_late(e, claim) and e.device_id > claim.after})
         mine = [device_id for device_id in late if self._is_free(device_id, claim)][: claim.limit]
         for device_id in mine:
             row = relayed.get(device_id) or FakeRelayed(claimed_until=claim.until)
@@ -151,7 +151,8 @@ class FakeTransaction:
         if row is None:
             return True
         rests = row.retry_at is not None and row.retry_at > claim.now and self._is_held_up(device_id)
-        return not rests and (row.worker in {"", claim.worker} or row.claimed_until <= claim.now)
+        holds = claim.now < row.claimed_until < claim.far_ahead
+        return not rests and (row.worker in {"", claim.worker} or not holds)
 
     async def refused(self, refused: Mapping[str, int], parking: Parking) -> Sequence[str]:
         parked = []
@@ -254,6 +255,10 @@ class FakeStore:
 
 def _may_be_seen(wanted: Wanted, stream: Stream) -> bool:
     return wanted.means(stream_id=stream.id, code=stream.code, device_id=stream.device_id)
+
+
+def _is_late(event: StoredEvent, claim: Claim) -> bool:
+    return not claim.before <= event.at < claim.far_ahead
 
 
 def _refuse(broken: bool, what: str, value: object) -> None:  # noqa: FBT001 - reads as a sentence

@@ -13,6 +13,7 @@ from worker.service.stored import UNPUBLISHED_MAX, Changes, Claim, Parking
 
 LEASE: Final = timedelta(seconds=30)
 REST: Final = timedelta(hours=1)
+FAR: Final = timedelta(hours=1)
 NEXT_LOOK: Final = LATER + timedelta(seconds=10)
 ROUNDS: Final = 3
 Seen = list[tuple[str, int]]
@@ -99,6 +100,18 @@ class RelaySuite:
         assert await claimed(store, "b", now=LATER + LEASE - timedelta(microseconds=1)) == []
         assert await claimed(store, "b", now=LATER + LEASE) == [("cam-1", 1)]
         assert await claimed(store, "a", now=LATER + LEASE) == []
+
+    async def test_a_claim_by_a_clock_that_is_far_ahead_holds_nobody_up(self, store: Store) -> None:
+        """Whoever made it may be dead, and nobody would look after the device until our clock is there too."""
+        await leave(store, ("cam-1", 1))
+        assert await claimed(store, "ahead", now=LATER + FAR)
+        assert await claimed(store, "b") == [("cam-1", 1)]
+        assert await claimed(store, "c") == []
+
+    async def test_an_event_from_a_clock_that_is_far_ahead_is_late_at_once(self, store: Store) -> None:
+        await leave(store, ("far", 1), at=LATER + FAR)
+        await leave(store, ("near", 1), at=NEXT_LOOK)
+        assert await claimed(store, before=LATER) == [("far", 1)]
 
     async def test_a_worker_gets_its_own_device_again_and_keeps_it(self, store: Store) -> None:
         await leave(store, ("cam-1", 1))

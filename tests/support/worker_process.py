@@ -19,6 +19,8 @@ from devtools.ports import free_port
 
 READY_WITHIN_S = 60.0
 EXIT_WITHIN_S = 30.0
+# Reads one line from us and goes. If we die, however that happens, it reads the end of the pipe instead.
+_GUARD = 'read -r word || kill -KILL "$1"'
 
 
 def settings_of(url: str, namespace: str, database_url: str, **more: str) -> dict[str, str]:
@@ -34,7 +36,8 @@ def settings_of(url: str, namespace: str, database_url: str, **more: str) -> dic
 class WorkerProcess:
     """One `stream-worker run`. What it logs goes to a file, whose end is shown when it does not do as expected.
 
-    `program` is a module to run in its place: a worker with something between its parts.
+    `program` is a module to run in its place: a worker with something between its parts. It ends with us,
+    however we end.
     """
 
     def __init__(self, settings: Mapping[str, str], *, program: str | None = None) -> None:
@@ -44,6 +47,7 @@ class WorkerProcess:
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("STREAMS_")}
         self._environ = kept | {"STREAMS_HTTP_PORT": str(self.port), **settings}
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self.log_at_exit = ""
 
     def start(self) -> None:
@@ -51,6 +55,12 @@ class WorkerProcess:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 self._arguments, env=self._environ, stdout=log, stderr=log
             )
+        self._let_guard_go()
+        self._guard = subprocess.Popen(  # noqa: S603 - our own program
+            ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     async def ready(self) -> Self:
         """Wait until it consumes."""
@@ -134,5 +144,11 @@ class WorkerProcess:
         """Leave nothing behind."""
         if self._process is not None and self.is_running:
             await self.kill()
+        self._let_guard_go()
         self.log_at_exit = self.log
         self._log.unlink(missing_ok=True)
+
+    def _let_guard_go(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.communicate(b"done\n")

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiormq.channel import Channel
-from aiormq.exceptions import DeliveryError
+from aiormq.exceptions import DeliveryError, PublishError
 
-from worker.amqp.deadline import GONE, was_cancelled
+from worker.amqp.deadline import GONE, deadline, was_cancelled
+from worker.amqp.doubt import Doubt
 from worker.amqp.messages import WireMessage
 from worker.service.messages import Confirmation
+from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +22,25 @@ _UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, stru
 
 
 class ConfirmingChannel:
-    """Sends many and reports each as confirmed, refused or unknown; what the broker does never raises."""
+    """Sends many and reports each as confirmed, refused or unknown; what the broker does never raises.
 
-    def __init__(self, channel: Channel, *, timeout_s: float, in_flight_max: int) -> None:
-        self._channel = channel
+    With `renew`, which opens another channel, what comes after a refusal is now and then sent on a new one. To a
+    channel that first published to a quorum queue while the node of its leader was dying, RabbitMQ 3.10 refuses
+    everything for that queue until that node is back, though the queue has long had another leader.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        timeout_s: float,
+        in_flight_max: int,
+        renew: Callable[[], Awaitable[Channel]] | None = None,
+        doubt: Doubt | None = None,
+    ) -> None:
+        self._first = self._before = self._channel = channel
+        self._renew = renew
+        self._doubt = doubt or Doubt()
         self._timeout_s = timeout_s
         self._in_flight_max = in_flight_max
 
@@ -38,6 +55,8 @@ class ConfirmingChannel:
         What comes after an unknown one is not sent, and unknown: one deadline has passed, and none shall follow.
         A message that cannot be written is refused, for it never will be.
         """
+        if self._renew is not None and self._doubt.is_due():
+            await self._go_over(self._renew)
         confirmations: list[Confirmation] = []
         for start in range(0, len(messages), self._in_flight_max):
             some = messages[start : start + self._in_flight_max]
@@ -45,6 +64,19 @@ class ConfirmingChannel:
             if Confirmation.UNKNOWN in confirmations:
                 break
         return confirmations + [Confirmation.UNKNOWN] * (len(messages) - len(confirmations))
+
+    async def _go_over(self, renew: Callable[[], Awaitable[Channel]]) -> None:
+        """Send on a new channel from now on. What others have on its way on the one before may still be confirmed;
+        the one before that is closed, but for the first: its end is how the end of the connection is known.
+        """
+        try:
+            async with deadline("opening a channel after a refusal", self._timeout_s):
+                old, renewed = self._before, await renew()
+                self._before, self._channel = self._channel, renewed
+                if old is not self._first:
+                    await old.close()
+        except EpochOver as over:
+            log.info("channel.not_renewed", extra={"reason": str(over)})
 
     async def _send_one(self, message: WireMessage) -> Confirmation:
         try:
@@ -59,6 +91,8 @@ class ConfirmingChannel:
             )
         except DeliveryError as refused:  # a nack, or a mandatory message that came back
             log.info("publish.refused", extra={"exchange": message.exchange, "refusal": type(refused).__name__})
+            if not isinstance(refused, PublishError):
+                self._doubt.refused()
             return Confirmation.REFUSED
         except GONE as lost:  # a TimeoutError is an OSError
             log.info("publish.unknown", extra={"exchange": message.exchange, "reason": type(lost).__name__})

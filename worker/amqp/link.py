@@ -40,9 +40,9 @@ class Link:
                 await _close(connection)
                 raise
 
-    async def new_channel(self) -> Channel:
-        """Open another channel on this connection, for a short errand."""
-        return await open_channel(self._connection, confirms=False)
+    async def new_channel(self, *, confirms: bool = False) -> Channel:
+        """Open another channel on this connection."""
+        return await open_channel(self._connection, confirms=confirms)
 
     def when_lost(self, tell: Callable[[EpochOver], None]) -> None:
         """Tell once when the channel or its connection is gone, whoever closed it."""

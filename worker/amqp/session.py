@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from aiormq.channel import Channel
+
 from worker.amqp.codec.decode import Decoder
 from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.consumer import Consumer
@@ -65,7 +67,7 @@ class Sessions:
             consuming = await links.open("consume", confirms=False)
             await self._look_at_topology(consuming)
             publishing = await links.open("publish", confirms=True)
-            channel = self._confirming(publishing)
+            channel = self._confirming(publishing, renew=partial(publishing.new_channel, confirms=True))
             await self._send_canary(channel)
             direct = DirectReplies(self._replacing(links))
             await direct.open()
@@ -107,9 +109,12 @@ class Sessions:
             timeout_s=self._options.confirm_timeout_s,
         )
 
-    def _confirming(self, link: Link) -> ConfirmingChannel:
+    def _confirming(self, link: Link, renew: Callable[[], Awaitable[Channel]] | None = None) -> ConfirmingChannel:
         return ConfirmingChannel(
-            link.channel, timeout_s=self._options.confirm_timeout_s, in_flight_max=self._options.in_flight_max
+            link.channel,
+            timeout_s=self._options.confirm_timeout_s,
+            in_flight_max=self._options.in_flight_max,
+            renew=renew,
         )
 
     def _replacing(self, links: Links) -> Callable[[], Awaitable[ConfirmingChannel]]:

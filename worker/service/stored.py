@@ -70,6 +70,9 @@ class Claim:
     """What the relay takes over: the devices that come after `after` and have an event from before `before` that
     was never confirmed, but no parked one, and that no other worker has taken. They are its own until `until`. Of
     each device `UNPUBLISHED_MAX` events at most are taken at a time, so that none holds up the others.
+
+    Nobody waits for a time that is `far_ahead`: what another has taken until then is free, and an event from then
+    is an old one.
     """
 
     worker: str
@@ -78,6 +81,13 @@ class Claim:
     before: datetime
     limit: int
     after: str = ""
+
+    @property
+    def far_ahead(self) -> datetime:
+        """From here on, times are of a clock that is wrong: it is further ahead of ours than any claim lasts.
+        Whose it was may be dead, and then nobody would look after the device until our clock is there too.
+        """
+        return self.until + (self.until - self.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,9 +55,7 @@ def _take(claim: Claim, insert: Callable[[Table], Any]) -> Any:
     columns = ["device_id", "worker", "claimed_until", "refusals"]
     taking = insert(relayed_devices).from_select(columns, _free_devices(claim))
     # Another's claim may be committed between the look at the rows and the lock on the device: it shows only here.
-    is_free = or_(
-        relayed_devices.c.worker.in_([NOBODY, claim.worker]), relayed_devices.c.claimed_until <= claim.now
-    )
+    is_free = or_(relayed_devices.c.worker.in_([NOBODY, claim.worker]), ~_holds(relayed_devices, claim))
     mine = {"worker": taking.excluded.worker, "claimed_until": taking.excluded.claimed_until}
     return taking.on_conflict_do_update(index_elements=["device_id"], set_=mine, where=is_free)
 
@@ -68,7 +66,7 @@ def _free_devices(claim: Claim) -> Select[Any]:
     They come in the order in which they are found, which is ascending, and a sort would have to find them all.
     """
     found = _devices_with_events(claim.after)
-    is_taken = and_(_row.c.worker.not_in([NOBODY, claim.worker]), _row.c.claimed_until > claim.now)
+    is_taken = and_(_row.c.worker.not_in([NOBODY, claim.worker]), _holds(_row, claim))
     is_parked = and_(_row.c.retry_at > claim.now, _is_waiting(_row))
     is_kept_out = exists().where(_row.c.device_id == devices.c.id, or_(is_taken, is_parked))
     return (
@@ -96,9 +94,16 @@ def _devices_with_events(after: str) -> CTE:
     return found.union_all(select(following).where(found.c.device_id.is_not(None)))
 
 
+def _holds(row: Any, claim: Claim) -> ColumnElement[bool]:
+    """Whether its owner's time is not up yet."""
+    return and_(row.c.claimed_until > claim.now, row.c.claimed_until < claim.far_ahead)
+
+
 def _is_late(device_id: ColumnElement[str], claim: Claim) -> ColumnElement[bool]:
     return exists().where(
-        _waiting.c.device_id == device_id, _waiting.c.published_at.is_(None), _waiting.c.at < claim.before
+        _waiting.c.device_id == device_id,
+        _waiting.c.published_at.is_(None),
+        or_(_waiting.c.at < claim.before, _waiting.c.at >= claim.far_ahead),
     )
 
 
