@@ -17,9 +17,10 @@ from stream_client.connection import PlainConnection
 from tests.faults.ear import TROUBLE, Ear
 from tests.faults.history import Event, History, Letter
 from tests.faults.journal import Journal, now_s
-from tests.faults.load import Command, KnownStreams, Load, Mix
+from tests.faults.load import KnownStreams, Load, Mix
 from tests.faults.party import Party, Place
 from tests.faults.snapshot import count_unpublished
+from tests.faults.turns import Turns
 from tests.support.wire import Undertaker, eventually
 
 _BROKER_WITHIN_S: Final = 30.0
@@ -56,7 +57,7 @@ class Crowd(AbstractAsyncContextManager["Crowd"]):
         self._url = url
         self._namespace = namespace
         self._plan = plan
-        self._turns = _Turns(commands=plan.commands, rate_per_s=plan.rate_per_s)
+        self._turns = Turns(commands=plan.commands, rate_per_s=plan.rate_per_s)
         self._heard = f"{namespace}.heard"
         self._listening: list[asyncio.Task[None]] = []
         self.journal = Journal()
@@ -170,29 +171,6 @@ class Crowd(AbstractAsyncContextManager["Crowd"]):
                 at_s=now_s(),
             )
         )
-
-
-class _Turns:
-    """Deals out what there is to ask, at an even pace. What a fault held up is not hurried after."""
-
-    def __init__(self, *, commands: int, rate_per_s: float) -> None:
-        self._left = commands
-        self._step_s = 1 / rate_per_s
-        self._next_s = now_s()
-
-    @property
-    def are_over(self) -> bool:
-        return self._left == 0
-
-    def end(self) -> None:
-        self._left = 0
-
-    async def next(self, load: Load) -> Sequence[Command]:
-        salvo = load.next()[: self._left]
-        self._left -= len(salvo)
-        self._next_s = max(now_s(), self._next_s + self._step_s * len(salvo))
-        await asyncio.sleep(self._next_s - now_s())
-        return salvo
 
 
 def _letter(message: AbstractIncomingMessage) -> Letter:

@@ -115,7 +115,7 @@ _OF_POSTGRESQL: Final = [
     _fault("slow by 2 s a statement", _trouble(postgresql.slow, for_s=LONG_S), ON_POSTGRESQL),
     _fault("sessions ended again and again", _trouble(postgresql.terminated, for_s=5), ON_POSTGRESQL),
     _fault("sessions that die in COMMIT", commits.died_in, ON_POSTGRESQL, is_short=True),
-    _fault("answers to COMMIT lost", commits.unanswered, ON_POSTGRESQL, commands=MANY_COMMANDS, is_short=True),
+    _fault("answers to COMMIT lost", commits.unanswered, ON_POSTGRESQL, commands=MANY_COMMANDS),
     _fault(
         "devices locked in the other order",
         commits.deadlocked,

@@ -14,7 +14,8 @@ from typing import Final
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
 from tests.faults.soak_report import line_of, table_of
-from tests.faults.soaking import Moment, Soaked, soak
+from tests.faults.soaked import Moment, Soaked
+from tests.faults.soaking import soak
 from tests.faults.world import SETUPS, Servers, Setup
 
 MINUTES: Final = 15.0

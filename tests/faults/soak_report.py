@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.faults.checks.health import Footprint
-from tests.faults.soaking import Moment, Soaked
+from tests.faults.soaked import Moment, Soaked
 
 MIB: Final = 1024 * 1024
 

@@ -17,6 +17,7 @@ from tests.faults.keeper import SOUND
 from tests.faults.record import write_record
 from tests.faults.snapshot import read_snapshot
 from tests.faults.soak_faults import faults_for
+from tests.faults.soaked import Moment, Soaked
 from tests.faults.watcher import Watcher
 from tests.faults.world import Servers, Setup, World, world
 
@@ -40,32 +41,6 @@ SETTINGS: Final = {
     "STREAMS_DATABASE_LOCK_TIMEOUT_S": "1",
     "STREAMS_HOLD_S": "2",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """How far a soak is. `footprint` is of all workers together."""
-
-    at_s: float
-    now: str
-    asked: int
-    answered: int
-    events: int
-    crashes: int
-    footprint: Footprint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Soaked:
-    """What came of a soak. `before` and `after` are of the first worker; connections and channels, of all."""
-
-    setup: Setup
-    length_s: float
-    faults: Counter[str]
-    crashes: int
-    verdict: Verdict
-    before: Footprint
-    after: Footprint
 
 
 async def soak(

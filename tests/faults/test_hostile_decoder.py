@@ -24,6 +24,7 @@ WITHIN_S: Final = 500.0
 ROOT: Final = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(WITHIN_S + 20)
 @pytest.mark.parametrize("seed", [0, HALF])
 async def test_200000_hostile_messages_trip_nothing_over(seed: int, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ async def found(broker: PrivateBroker, namespace: str, *, device: Device, log: s
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_5000_hostile_messages_are_all_accounted_for_and_the_worker_lives_on(
     broker: PrivateBroker, namespace: str, worker: WorkerProcess, device: Device, database: Path
 ) -> None:

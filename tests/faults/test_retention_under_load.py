@@ -28,7 +28,7 @@ from tests.support.wire import Device, Subscriber, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 from worker.sql.tables import handled_commands
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 KEPT_S = 3  # in this test a repeat comes at once or never
 PRUNING = {

@@ -32,6 +32,7 @@ async def test_a_message_over_the_limit_ends_its_publishers_channel_only(broker:
         assert await queue.get(no_ack=True, fail=False, timeout=ANSWER_WITHIN_S) is None
 
 
+@pytest.mark.slow
 async def test_who_makes_a_node_may_choose_another_limit() -> None:
     with PrivateBroker(settings={"max_message_size": "1000"}) as node:
         async with await aio_pika.connect(node.url, timeout=ANSWER_WITHIN_S) as connection:

@@ -12,7 +12,7 @@ from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Handled, MessageKey, StoredEvent
 from worker.service.ports import StoreConflict, StoreUnavailable, Transaction
-from worker.service.stored import UNPUBLISHED_MAX, Changes, Claim, Horizon, Loaded, Parking, Wanted
+from worker.service.stored import SWEPT_MAX, UNPUBLISHED_MAX, Changes, Claim, Horizon, Loaded, Parking, Wanted
 from worker.sql.shield import to_its_end
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class FakeTransaction:
                     del relayed[device_id]
             elif row.sequence is not None and not self._is_held_up(device_id):
                 relayed[device_id] = FakeRelayed(worker=row.worker, claimed_until=row.claimed_until)
-        lowest = [[e for e in outbox if e.device_id == device_id][:UNPUBLISHED_MAX] for device_id in mine]
+        lowest = [[e for e in outbox if e.device_id == device_id][:SWEPT_MAX] for device_id in mine]
         return [event for events in lowest for event in events][: claim.limit]
 
     def _is_free(self, device_id: str, claim: Claim) -> bool:

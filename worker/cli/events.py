@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @click.group()
 def events() -> None:
-    """Show the events that the broker keeps refusing, or have them tried again.
+    """Show events that the broker refuses; try again.
 
     Such an event is parked: the relay tries it rarely, and its device's later events wait behind it. No other
     device waits.

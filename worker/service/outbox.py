@@ -11,7 +11,7 @@ from worker.service.messages import Said, StoredEvent
 from worker.service.outstanding import Outstanding
 from worker.service.persisting import Persistence
 from worker.service.ports import Transaction
-from worker.service.stored import UNPUBLISHED_MAX, Changes, Claim, Parking
+from worker.service.stored import SWEPT_MAX, Changes, Claim, Parking
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Outbox:
         self._has_written_down(written)
         cut_at = unpublished[-1].device_id if len(unpublished) >= claim.limit else ""
         fullest = max(Counter(event.device_id for event in unpublished).values(), default=0)
-        has_more = bool(cut_at) or fullest >= UNPUBLISHED_MAX
+        has_more = bool(cut_at) or fullest >= SWEPT_MAX
         return Swept(said=Said(events=events), cut_at=cut_at, has_more=has_more)
 
     async def _write_down(self, transaction: Transaction) -> "_Written":

@@ -10,7 +10,8 @@ from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Handled, MessageKey, StoredEvent
 
-UNPUBLISHED_MAX: Final = 32  # of one device in one batch: more would hold everybody up
+UNPUBLISHED_MAX: Final = 256  # of one device in one batch; a busy one has as many in hand of several workers
+SWEPT_MAX: Final = 32  # of one device in one sweep: each waits for the one before, and all others wait too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Changes:
 class Claim:
     """What the relay takes over: the devices that come after `after` and have an event from before `before` that
     was never confirmed, but no parked one, and that no other worker has taken. They are its own until `until`. Of
-    each device `UNPUBLISHED_MAX` events at most are taken at a time, so that none holds up the others.
+    each device `SWEPT_MAX` events at most are taken at a time, so that none holds up the others.
 
     Nobody waits for a time that is `far_ahead`: what another has taken until then is free, and an event from then
     is an old one.

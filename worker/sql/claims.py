@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.service.messages import StoredEvent
-from worker.service.stored import UNPUBLISHED_MAX, Claim
+from worker.service.stored import SWEPT_MAX, Claim
 from worker.sql.outbox import lowest_of
 from worker.sql.rows import event_from
 from worker.sql.tables import UtcTime, devices, relayed_devices, stream_events
@@ -126,7 +126,7 @@ def _events(claim: Claim) -> Select[Any]:
     return (
         select(stream_events)
         .select_from(stream_events)
-        .join(relayed_devices, lowest_of(relayed_devices.c.device_id, UNPUBLISHED_MAX))
+        .join(relayed_devices, lowest_of(relayed_devices.c.device_id, SWEPT_MAX))
         .where(is_mine, relayed_devices.c.device_id > claim.after)
         .order_by(stream_events.c.device_id, stream_events.c.sequence)
         .limit(claim.limit)
