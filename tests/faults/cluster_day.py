@@ -22,6 +22,8 @@ from tests.support.worker_process import WorkerProcess, settings_of
 CONNECTIONS: Final = 3  # of one worker
 FROZEN_S: Final = 2.0 * TICK_TIME_S  # also beyond the three heartbeats after which its clients give it up
 OLD_ENOUGH_S: Final = 1.5  # of a quorum queue, to be there after its leader is killed
+SETTINGS: Final = QUICK | {"STREAMS_PARK_AFTER": "1000"}
+"""Of the workers: at the pace of a bad day an event would be parked before its queue has another leader."""
 
 _HEARTBEAT_S: Final = 2
 _RECOVERED_WITHIN_S: Final = 60.0
@@ -194,7 +196,7 @@ async def cluster_day(
         inside = await stack.enter_async_context(Front(cluster.urls, first=0))
         outside = await stack.enter_async_context(Front(cluster.urls))
         proxy = await stack.enter_async_context(Proxy(inside.url, is_tapped=True))
-        settings = settings_of(proxy.url, namespace, database_url, **QUICK)
+        settings = settings_of(proxy.url, namespace, database_url, **SETTINGS)
         running = [await stack.enter_async_context(WorkerProcess(settings)) for _ in range(workers)]
         url = f"{outside.url}?heartbeat={_HEARTBEAT_S}"
         crowd = await stack.enter_async_context(Crowd(url, namespace, plan))

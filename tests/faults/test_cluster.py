@@ -16,13 +16,12 @@ from typing_extensions import override
 from devtools.broker_cluster import NODES, PrivateBrokerCluster
 from stream_client import StreamClient
 from tests.faults.checks.verdict import Circumstances, Verdict, verdict
-from tests.faults.cluster_day import OLD_ENOUGH_S, ClusterDay, Loss, Step, cluster_day
+from tests.faults.cluster_day import OLD_ENOUGH_S, SETTINGS, ClusterDay, Loss, Step, cluster_day
 from tests.faults.crowd import Plan
 from tests.faults.history import Fate
 from tests.faults.journal import now_s
 from tests.faults.record import write_record
 from tests.faults.snapshot import read_snapshot
-from tests.support.bad_day import QUICK
 from tests.support.front import Front
 from tests.support.wire import DIRECT, Device, Listener, Undertaker, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
@@ -112,7 +111,7 @@ async def test_devices_whose_node_died_ask_again_and_get_the_answer_that_was_kep
     """The worker hears of their commands when nobody is there any more to be answered."""
     database_url = f"sqlite+aiosqlite:///{tmp_path / 'streams.db'}"
     async with Front(cluster.urls, first=0) as front, AsyncExitStack() as stack:
-        settings = settings_of(front.url, namespace, database_url, **QUICK)
+        settings = settings_of(front.url, namespace, database_url, **SETTINGS)
         worker = await stack.enter_async_context(WorkerProcess(settings))
         await asyncio.sleep(OLD_ENOUGH_S)
         leader = await asyncio.to_thread(cluster.leader_of, f"{namespace}.commands")
@@ -159,7 +158,7 @@ async def test_a_client_gets_its_answers_from_whichever_node_is_left(
 ) -> None:
     database_url = f"sqlite+aiosqlite:///{tmp_path / 'streams.db'}"
     async with Front(cluster.urls, first=0) as front, AsyncExitStack() as stack:
-        await stack.enter_async_context(WorkerProcess(settings_of(front.url, namespace, database_url, **QUICK)))
+        await stack.enter_async_context(WorkerProcess(settings_of(front.url, namespace, database_url, **SETTINGS)))
         await asyncio.sleep(OLD_ENOUGH_S)
         client = StreamClient(
             front.url, namespace=namespace, timeout_s=ANSWERED_WITHIN_S, attempt_s=1.0, attempts_max=100
@@ -211,7 +210,7 @@ async def asked_until_heard(device: Device, lasting: Sequence[Lasting], when: st
     for number, one in enumerate(lasting):
         if not one.has_heard_all(when):
             body = json.dumps({"device_id": f"{when}-{number}"}).encode()
-            told = {"message_id": f"{when}-{number}", "correlation_id": when, "reply_to": one.name}
+            told: dict[str, Any] = {"message_id": f"{when}-{number}", "correlation_id": when, "reply_to": one.name}
             await device.tell(body, type="stream.create", **told)
     with suppress(TimeoutError):
         return await eventually(all_have_heard, within_s=PATIENCE_S)
@@ -225,7 +224,7 @@ async def test_queues_whose_leader_stays_dead_hear_everything_from_a_worker_that
     database_url = f"sqlite+aiosqlite:///{tmp_path / 'streams.db'}"
     names = [f"{namespace}.reply.{number}" for number in range(QUEUES)]
     async with Front(cluster.urls, first=0) as front, AsyncExitStack() as stack:
-        await stack.enter_async_context(WorkerProcess(settings_of(front.url, namespace, database_url, **QUICK)))
+        await stack.enter_async_context(WorkerProcess(settings_of(front.url, namespace, database_url, **SETTINGS)))
         await Lasting.declare(cluster.urls[0], namespace, names)
         lasting = [Lasting(cluster.urls[1], namespace, name) for name in names]
         device = Device(cluster.urls[1], namespace)

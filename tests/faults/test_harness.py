@@ -5,6 +5,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from devtools.broker import PrivateBroker
 from tests.faults.checks.verdict import Circumstances, verdict
 from tests.faults.checks.violation import Invariant
@@ -16,6 +18,8 @@ from tests.faults.snapshot import read_snapshot
 from tests.faults.wire_log import Direction
 from tests.support.proxy import Proxy
 from tests.support.worker_process import WorkerProcess, settings_of
+
+pytestmark = pytest.mark.slow
 
 COMMANDS = 300
 SPOKEN_WITHIN_S = 60.0

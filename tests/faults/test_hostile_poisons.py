@@ -5,6 +5,8 @@ import json
 from collections import Counter
 from typing import Final
 
+import pytest
+
 from devtools.broker import PrivateBroker
 from tests.support import raw_amqp as raw
 from tests.support.broker_side import Stranger, options
@@ -12,6 +14,8 @@ from tests.support.wire import Device, Undertaker, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 from worker.amqp.session import apply_topology
 from worker.amqp.topology import topology
+
+pytestmark = pytest.mark.slow
 
 IN_A_ROW: Final = 50
 RETURNS: Final = 3

@@ -1,24 +1,19 @@
-"""Forgetting while there is work: nothing is done twice for it, and nobody waits for it."""
+"""Forgetting while there is work: nothing is done twice for it."""
 
 import asyncio
 import json
-import math
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from statistics import quantiles
+from datetime import UTC, datetime
 
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from devtools.broker import PrivateBroker
 from tests.faults.archive import keep_what_is_pruned, read_all_that_was
 from tests.faults.checks.verdict import Circumstances, verdict
 from tests.faults.crowd import Crowd, Plan
-from tests.faults.history import History
 from tests.faults.journal import now_s
 from tests.faults.load import Mix
 from tests.faults.snapshot import connected, read_snapshot
@@ -41,12 +36,6 @@ PRUNING = {
 NO_LATE_REPEATS = Mix(repeat=0, misuse=0, at_once=0.15)
 SPOKEN_WITHIN_S = 120.0
 SETTLED_WITHIN_S = 30.0
-
-OLD_ROWS = 100_000
-NEVER = {"STREAMS_PRUNE_INTERVAL_S": "86400"}
-ALWAYS = {"STREAMS_PRUNE_INTERVAL_S": "0.05", "STREAMS_PRUNE_BATCH_MAX": "2000"}
-SLOWER_MAX = 4.0  # measured: 1.0 to 1.6
-NOISE_S = 0.1
 
 
 @pytest.mark.parametrize(
@@ -124,66 +113,3 @@ async def test_a_repeat_within_the_retention_gets_its_first_answer_and_after_it_
 async def remembered(database_url: str) -> int:
     async with connected(database_url) as connection:
         return int(await connection.scalar(select(func.count()).select_from(handled_commands)) or 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Of first answers, in seconds."""
-
-    half_s: float
-    most_s: float
-
-    @classmethod
-    def of(cls, history: History) -> "Latency":
-        firsts = {answer.correlation_id: answer.at_s for answer in reversed(history.answers)}
-        latencies_s = [firsts.get(r.correlation_id, math.inf) - r.at_s for r in history.requests]
-        cuts = quantiles(latencies_s, n=20)
-        return cls(half_s=cuts[9], most_s=cuts[18])
-
-
-@pytest.mark.slow
-async def test_forgetting_a_hundred_thousand_rows_makes_nobody_wait(
-    broker: PrivateBroker, namespace: str, database_url: str, record_property: pytest.FixtureRequest
-) -> None:
-    plan = Plan(seed=4, commands=600, rate_per_s=30, sender="guest")
-
-    async def measure(**pruning: str) -> Latency:
-        settings = settings_of(broker.url, namespace, database_url, **pruning)
-        async with WorkerProcess(settings), Crowd(broker.url, namespace, plan) as crowd:
-            if not await remembered(database_url):
-                await make_old(database_url)
-            async with asyncio.timeout(SPOKEN_WITHIN_S):
-                await crowd.speak()
-            return Latency.of(await crowd.history())
-
-    calm = await measure(**NEVER)
-    before = await remembered(database_url)
-    pruned = await measure(**ALWAYS)
-    gone = before - await remembered(database_url)
-
-    record_property("latency", f"{gone} rows forgotten: {calm} without, {pruned} with")  # type: ignore[operator]
-    assert before >= OLD_ROWS
-    assert gone > OLD_ROWS // 4
-    assert pruned.half_s < SLOWER_MAX * calm.half_s + NOISE_S
-    assert pruned.most_s < SLOWER_MAX * calm.most_s + NOISE_S
-
-
-async def make_old(database_url: str) -> None:
-    """Commands that were carried out before the retention began."""
-    at = datetime.now(UTC) - timedelta(days=30)
-    rows = [
-        {
-            "sender": "old",
-            "message_id": uuid.uuid4().hex,
-            "digest": bytes(32),
-            "reply_type": "stream.reply",
-            "reply_content_type": "application/json",
-            "reply_body": b"x" * 250,
-            "reply_problem": None,
-            "handled_at": at + timedelta(seconds=number),
-        }
-        for number in range(OLD_ROWS)
-    ]
-    async with connected(database_url) as connection:
-        await connection.execute(insert(handled_commands), rows)
-        await connection.commit()

@@ -16,6 +16,8 @@ from devtools.project import ROOT
 from devtools.tree import alive, descendants
 from devtools.waiting import seen
 
+pytestmark = pytest.mark.slow
+
 GONE_WITHIN_S = 10.0
 ANSWER_WITHIN_S = 10.0
 # A quorum queue that is younger when its node is killed comes back as a name that answers nothing.

@@ -5,8 +5,10 @@ from datetime import timedelta
 from tests.support.failing_store import FailingStore
 from tests.support.making import create, received, stop
 from tests.support.worker_in_memory import AGES_LATER, WorkerInMemory, outbox
+from worker.service.housekeeping import Housekeeping
 from worker.service.messages import Said
 from worker.service.pruning import STEP_PAUSES, Pruner, Retention
+from worker.service.relay import Relay
 
 
 class Stopwatch:
@@ -107,3 +109,18 @@ async def test_an_event_that_is_not_published_is_never_forgotten(store: FailingS
 
     assert await outbox(store) == [said.events[1]]
     assert (await pruning.batches.carry_out([received(stop("cam-1"))])).events[-1].sequence == 2
+
+
+async def test_it_is_done_between_batches_when_it_is_time(store: FailingStore) -> None:
+    pruning = Pruning(store, limit=100)
+    await pruning.carry_out(2)
+    outbox_of_it = pruning.worker.outbox()
+    relay = Relay(outbox=outbox_of_it, policy=pruning.worker.policy, clock=pruning.worker.clock)
+    housekeeping = Housekeeping(outbox=outbox_of_it, relay=relay, pruner=pruning.pruner)
+
+    await housekeeping.do_what_is_due()
+    assert await pruning.forgotten(2) == []
+    pruning.stopwatch.elapsed_s = 600
+    await housekeeping.do_what_is_due()
+
+    assert await pruning.forgotten(2) == [0, 1]

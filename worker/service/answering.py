@@ -13,7 +13,6 @@ from worker.service.messages import (
     Reply,
     Said,
     StoredEvent,
-    Unreadable,
 )
 from worker.service.ports import Renderer
 
@@ -40,7 +39,7 @@ def said_of(
             case Refused():
                 replies.extend(_replies(message, message.answer, renderer))
                 letters.extend(_kept(message))
-            case Unreadable():
+            case _:
                 letters.append(_letter(message, message.reason, message.detail))
     return Said(
         events=events, replies=replies, letters=letters, deliveries=[message.delivery for message in incoming]

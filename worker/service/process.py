@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating
-from worker.service.messages import Said
+from worker.service.messages import Incoming, Said
 from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement
 from worker.service.say import Speaker
 
@@ -95,10 +95,10 @@ class Pipeline:
         await self._put(await self._housekeeping.do_what_is_due())
         await self._put(await self._isolating.try_again())
         incoming = await self._inbox.take(self._flow.batch_max, within_s=self._flow.idle_s)
-        if incoming:
-            await self._put(await self._isolating.carry_out(incoming))
-        else:
-            await self._housekeeping.idle()
+        await (self._carry_out(incoming) if incoming else self._housekeeping.idle())
+
+    async def _carry_out(self, incoming: Sequence[Incoming]) -> None:
+        await self._put(await self._isolating.carry_out(incoming))
 
     async def _put(self, saids: Sequence[Said]) -> None:
         for said in saids:
