@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from typing_extensions import override
 
 from tests.faults.failpoints import Failpoint, Point
+from tests.faults.passing import PassingInbox
 from worker.bootstrap.pipelines import Ports
 from worker.service.messages import Confirmation, DeadLetter, Delivery, Incoming, Outgoing, StoredEvent
 from worker.service.ports import Inbox, Publisher, Settlement, Store, Transaction
@@ -39,9 +40,9 @@ class Around:
         )
 
 
-class _Inbox(Inbox):
+class _Inbox(PassingInbox):
     def __init__(self, inbox: Inbox, failpoint: Failpoint, *, is_first: bool) -> None:
-        self._inbox = inbox
+        super().__init__(inbox)
         self._failpoint = failpoint
         self._is_first = is_first
 
@@ -59,25 +60,9 @@ class _Inbox(Inbox):
         return incoming
 
     @override
-    async def watch(self) -> NoReturn:
-        await self._inbox.watch()
-
-    @override
     async def close(self) -> None:
         await self._inbox.close()
         await self._failpoint.passes(Point.IN_DRAIN)
-
-    @override
-    async def widen(self) -> None:
-        await self._inbox.widen()
-
-    @override
-    async def pause(self) -> bool:
-        return await self._inbox.pause()
-
-    @override
-    async def resume(self) -> None:
-        await self._inbox.resume()
 
 
 class _Transaction:

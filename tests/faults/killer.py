@@ -10,10 +10,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from typing_extensions import override
 
+from tests.faults.passing import PassingInbox
 from worker import bootstrap
 from worker.amqp.delivery import AmqpDelivery
 from worker.bootstrap.pipelines import Ports
@@ -25,17 +26,13 @@ from worker.service.ports import Inbox, Store, Transaction
 T = TypeVar("T")
 
 
-class KillingInbox(Inbox):
+class KillingInbox(PassingInbox):
     """Calls `die` at each delivery of the killer, in the moment in which it is taken."""
 
     def __init__(self, inbox: Inbox, *, killer: str, die: Callable[[], object]) -> None:
-        self._inbox = inbox
+        super().__init__(inbox)
         self._killer = killer
         self._die = die
-
-    @override
-    async def start(self) -> None:
-        await self._inbox.start()
 
     @override
     async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:
@@ -47,26 +44,6 @@ class KillingInbox(Inbox):
                 if message.command.device_id == self._killer:
                     self._die()
         return incoming
-
-    @override
-    async def watch(self) -> NoReturn:
-        await self._inbox.watch()
-
-    @override
-    async def close(self) -> None:
-        await self._inbox.close()
-
-    @override
-    async def widen(self) -> None:
-        await self._inbox.widen()
-
-    @override
-    async def pause(self) -> bool:
-        return await self._inbox.pause()
-
-    @override
-    async def resume(self) -> None:
-        await self._inbox.resume()
 
 
 def _count(message: Received) -> int:
