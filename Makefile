@@ -35,7 +35,7 @@ check: $(READY) ## format, lint, types, import contracts, deployment files, quic
 		check-format check-lint check-types check-imports check-compose check-image check-quick
 
 .PHONY: test
-test: setup check ## all of that and the whole suite against real servers, with coverage
+test: setup check ## all of that and the suite but its slow tests, against real servers, with coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
@@ -43,7 +43,7 @@ test: setup check ## all of that and the whole suite against real servers, with 
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
 
 .PHONY: test-more
-test-more: setup ## what is too slow for `make test`: a cluster of three brokers, longer faults
+test-more: setup ## the slow tests: the fault matrix in short, a cluster of three brokers, longer faults
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 .PHONY: faults
