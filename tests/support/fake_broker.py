@@ -105,13 +105,13 @@ class FakeBroker:
         self.fate: Callable[[Outgoing], Fate] = lambda _: Fate.CONFIRMED
         self.arriving: Callable[[], Awaitable[object]] = _at_once
         self.confirming: Callable[[], Awaitable[object]] = _at_once
-        self._queue: deque[tuple[Incoming, bool]] = deque()  # and whether it was delivered before
+        self._queue: deque[tuple[Incoming, int]] = deque()  # and how often it was delivered before
         self._sessions: list[FakeSession] = []
         self._news = asyncio.Event()
 
     def send(self, *messages: Incoming) -> None:
         """Publish to the command queue."""
-        self._queue.extend((message, False) for message in messages)
+        self._queue.extend((message, 0) for message in messages)
         self.deliver()
 
     def open(self) -> "FakeSession":
@@ -121,10 +121,10 @@ class FakeBroker:
         self.deliver()
         return session
 
-    def forget(self, session: "FakeSession", unsettled: Sequence[Incoming]) -> None:
+    def forget(self, session: "FakeSession", unsettled: Sequence[tuple[Incoming, int]]) -> None:
         """A session has ended: what it has not settled goes to whoever is there, in the old order."""
         self._sessions.remove(session)
-        self._queue.extendleft((message, True) for message in reversed(unsettled))
+        self._queue.extendleft((message, count + 1) for message, count in reversed(unsettled))
         self.deliver()
 
     def deliver(self) -> None:
@@ -181,6 +181,7 @@ class FakeSession(Inbox, Publisher, Settlement):
 
     def __init__(self, broker: FakeBroker) -> None:
         self.unsettled: dict[int, Incoming] = {}
+        self._counts: dict[int, int] = {}  # by tag, settled or not
         self._broker = broker
         self._arrived: deque[Incoming] = deque()
         self._tags = 0
@@ -197,10 +198,11 @@ class FakeSession(Inbox, Publisher, Settlement):
         is_taking = self._started and not self._paused and not self._closed and self._over is None
         return is_taking and sum(tag > self._in_hand_before for tag in self.unsettled) < self._prefetch
 
-    def receive(self, message: Incoming, redelivered: bool) -> None:  # noqa: FBT001 - as it stands in the queue
+    def receive(self, message: Incoming, delivery_count: int) -> None:
         self._tags += 1
         self.unsettled[self._tags] = message
-        self._arrived.append(_delivered(message, Tag(tag=self._tags, redelivered=redelivered)))
+        self._counts[self._tags] = delivery_count
+        self._arrived.append(_delivered(message, Tag(tag=self._tags, delivery_count=delivery_count)))
 
     def lose(self, reason: str = "the connection is gone") -> None:
         """Have the connection go: nothing works any more."""
@@ -210,7 +212,9 @@ class FakeSession(Inbox, Publisher, Settlement):
     def end(self) -> None:
         """Close the connections, as the end of an epoch does."""
         self._over = EpochOver("the session was closed")
-        self._broker.forget(self, [message for _, message in sorted(self.unsettled.items())])
+        self._broker.forget(
+            self, [(message, self._counts[tag]) for tag, message in sorted(self.unsettled.items())]
+        )
 
     def _check(self) -> None:
         if self._over is not None:

@@ -31,10 +31,14 @@ BEGAN = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """A delivery that is nothing but its number, and whether it came before."""
+    """A delivery that is nothing but its number, and how often it came before."""
 
     tag: int
-    redelivered: bool = False
+    delivery_count: int = 0
+
+    @property
+    def redelivered(self) -> bool:
+        return self.delivery_count > 0
 
 
 @dataclass(slots=True, kw_only=True)

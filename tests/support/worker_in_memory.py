@@ -9,6 +9,7 @@ from tests.support.fake_broker import FakeBroker, FakeSession
 from tests.support.making import BEGAN, SteadyMint
 from worker.amqp.codec.render import WireRenderer
 from worker.service.batch import Batches
+from worker.service.caution import Caution
 from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating, Trial
 from worker.service.messages import StoredEvent
@@ -53,6 +54,7 @@ class WorkerInMemory:
     event_retries: int = 1
     patience_s: float = 0.0001
     hold_s: float = 5.0
+    caution: Caution = field(default_factory=Caution)
     outstanding: Outstanding = field(default_factory=Outstanding)  # of the latest epoch
 
     def persistence(self, inbox: Inbox | None = None) -> Persistence:
@@ -112,6 +114,7 @@ class WorkerInMemory:
                 retry_pause_s=0.0001,
             ),
             settlement=session,
+            caution=self.caution,
             flow=self.flow,
         )
 

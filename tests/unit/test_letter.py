@@ -111,6 +111,10 @@ def test_the_moment_of_death_is_read_where_it_can_be(written: object, moment: da
     assert letter(headers=OURS | {"x-streams-failed-at": written}).died_at == moment
 
 
+def test_a_moment_without_a_zone_is_the_brokers_and_in_utc() -> None:
+    assert letter(headers={"x-death": [DEATH | {"time": DIED_AT.replace(tzinfo=None)}]}).died_at == DIED_AT
+
+
 def test_its_age_counts_from_its_death() -> None:
     now = (DIED_AT + timedelta(minutes=5)).astimezone(timezone(timedelta(hours=3)))
 

@@ -72,6 +72,16 @@ def wide(worker: WorkerInMemory) -> WorkerInMemory:
     return worker
 
 
+async def given_back(worker: WorkerInMemory, *messages: Received) -> None:
+    """Send messages that were in somebody's hand before."""
+    worker.broker.send(*messages)
+    dead = worker.broker.open()
+    await dead.start()
+    await dead.widen()
+    dead.end()
+    worker.broker.journal.clear()
+
+
 def replies(broker: FakeBroker) -> list[str]:
     return [told(reply.answer) for reply in broker.published(Reply)]
 
@@ -179,14 +189,7 @@ async def test_the_first_batch_widens_the_inbox(store: FailingStore) -> None:
 async def test_what_comes_again_is_taken_one_at_a_time_and_what_is_new_widens(store: FailingStore) -> None:
     worker = WorkerInMemory(store=store)
     again = [received(create(f"cam-{number}")) for number in range(3)]
-    worker.broker.send(*again)
-    dead = worker.broker.open()
-    worker.broker.prefetch = 3
-    await dead.start()
-    await dead.widen()
-    dead.end()
-    worker.broker.journal.clear()
-
+    await given_back(worker, *again)
     new = received(create("cam-new"))
     worker.broker.send(new)
     await worker.work_off()
@@ -195,6 +198,21 @@ async def test_what_comes_again_is_taken_one_at_a_time_and_what_is_new_widens(st
     assert worker.broker.acknowledged == [*again, new]
     assert journal.count(Widened()) == 1
     assert journal.index(Widened()) == journal.index(Acknowledged(message=new)) - 1
+
+
+async def test_what_a_lost_connection_gave_back_is_not_held_against_it_by_a_worker_that_lives(
+    store: FailingStore,
+) -> None:
+    worker = wide(WorkerInMemory(store=store))
+    await worker.work_off()
+    again = [received(create(f"cam-{number}")) for number in range(3)]
+    await given_back(worker, *again)
+
+    await worker.work_off()
+
+    journal = worker.broker.journal
+    assert journal.count(Widened()) == 1
+    assert journal.index(Widened()) == journal.index(Acknowledged(message=again[0])) - 1
 
 
 async def test_an_outage_gives_back_what_is_in_hand_and_costs_one_delivery(store: FailingStore) -> None:

@@ -9,17 +9,15 @@ from pamqp import encode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.delivery import DELIVERY_COUNT, AmqpDelivery
 from worker.amqp.guard import HEADER_BYTES_MAX
 
 DETAIL_CHARS_MAX: Final = 512
 NAME_BYTES_MAX: Final = 128  # of a header (AMQP 0-9-1, section 4.2.5.5); pamqp would cut it, and log it
 
 _OUTGROWN: Final = ("user_id", "expiration")
-_COUNT: Final = "x-delivery-count"
 # What is ours, and what says that the broker made the letter: of one that says so, ours is not believed.
 _NOT_A_SENDERS: Final = ("x-streams-", "x-death", "x-first-death-", "x-last-death-")
-_COUNT_MAX: Final = 2**31  # no queue delivers so often; what is above was never a queue's
 
 
 class DeadLetters:
@@ -42,7 +40,7 @@ class DeadLetters:
             "x-streams-reason": reason,
             "x-streams-detail": detail[:DETAIL_CHARS_MAX],
             "x-streams-failed-at": self._clock().isoformat(timespec="microseconds"),
-            "x-streams-attempts": _attempts(delivery),
+            "x-streams-attempts": delivery.delivery_count + 1,
             "x-streams-exchange": delivery.exchange,
             "x-streams-routing-key": delivery.routing_key,
             "x-streams-worker": self._worker_name,
@@ -71,7 +69,7 @@ def _kept(headers: Mapping[str, Any], left_bytes: int) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for name, value in headers.items():
-        if name in ("CC", "BCC", _COUNT) or name.startswith(_NOT_A_SENDERS):
+        if name in ("CC", "BCC", DELIVERY_COUNT) or name.startswith(_NOT_A_SENDERS):
             continue
         writable = bytearray(value) if isinstance(value, bytes) else value  # a string that was not UTF-8
         size_bytes = _written_bytes(name, writable)
@@ -106,15 +104,3 @@ def _names(table: Mapping[str, Any]) -> Iterator[str]:
                 rest.extend(items)
             case _:
                 pass
-
-
-def _attempts(delivery: AmqpDelivery) -> int:
-    """How often it was delivered, counting this time: quorum queues count what came back.
-
-    Only what came back: on a first delivery the header is the sender's, and one more than its largest number is a
-    letter that cannot be written.
-    """
-    count = (delivery.properties.headers or {}).get(_COUNT)
-    if delivery.redelivered and isinstance(count, int) and 0 < count < _COUNT_MAX:
-        return count + 1
-    return 1 + delivery.redelivered

@@ -98,7 +98,7 @@ def _by_worker(delivery: AmqpDelivery, number: int, headers: Mapping[str, Any]) 
         number,
         reason=reason,
         detail=_text(headers.get("x-streams-detail")) or "",
-        died_at=_moment(_text(headers.get("x-streams-failed-at"))),
+        died_at=_moment(headers.get("x-streams-failed-at")),
         routing_key=_text(headers.get("x-streams-routing-key")),
         sender=_text(headers.get("x-streams-user-id")),
         nameless=headers.get("x-streams-nameless") is True,
@@ -107,13 +107,13 @@ def _by_worker(delivery: AmqpDelivery, number: int, headers: Mapping[str, Any]) 
 
 
 def _by_broker(delivery: AmqpDelivery, number: int, death: Mapping[str, Any]) -> Letter:
-    keys, time = death.get("routing-keys"), death.get("time")
+    keys = death.get("routing-keys")
     return _letter(
         delivery,
         number,
         reason=_text(death.get("reason")) or UNKNOWN,
         detail=f"The broker gave it up in {_text(death.get('queue')) or 'a queue'}.",
-        died_at=time if isinstance(time, datetime) else None,
+        died_at=_moment(death.get("time")),
         routing_key=_text(keys[0]) if isinstance(keys, list) and keys else None,
     )
 
@@ -131,9 +131,9 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _moment(written: str | None) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(written or "")
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(_text(value) or "")
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):  # a stranger's text, or a moment before the first or after the last year
         return None

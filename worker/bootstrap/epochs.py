@@ -11,6 +11,7 @@ from worker.bootstrap.parts import Clock
 from worker.bootstrap.pipelines import Around, Ports, as_they_are, pipeline
 from worker.config import Settings
 from worker.runtime import Established
+from worker.service.caution import Caution
 from worker.service.ports import EpochOver, StoreUnavailable
 from worker.sql.store import SqlStore
 
@@ -37,6 +38,7 @@ class Epochs:
         self._around = around
         self._clock = clock
         self._sessions = parts.sessions(settings, clock)
+        self._caution = Caution()
         self._current: Session | None = None
         self._database_is_prepared = False
         self.stopping = asyncio.Event()
@@ -56,7 +58,7 @@ class Epochs:
             established()
             try:
                 ports = self._around(self._ports(session))
-                await pipeline(self._settings, ports, self._clock).run(self.stopping)
+                await pipeline(self._settings, ports, self._caution, self._clock).run(self.stopping)
             finally:
                 self._current = None
 

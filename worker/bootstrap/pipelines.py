@@ -9,6 +9,7 @@ from worker.bootstrap import parts
 from worker.bootstrap.parts import Clock
 from worker.config import Settings
 from worker.service.batch import Batches
+from worker.service.caution import Caution
 from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating, Trial
 from worker.service.outbox import Outbox, ParkingPolicy
@@ -40,8 +41,8 @@ def as_they_are(ports: Ports) -> Ports:
     return ports
 
 
-def pipeline(settings: Settings, ports: Ports, clock: Clock = parts.now) -> Pipeline:
-    """Build the pipeline of one epoch; nothing in it but the store has lived before."""
+def pipeline(settings: Settings, ports: Ports, caution: Caution, clock: Clock = parts.now) -> Pipeline:
+    """Build the pipeline of one epoch; nothing in it but the store and the caution has lived before."""
     outstanding, renderer = Outstanding(), WireRenderer()
     persistence = Persistence(store=ports.store, inbox=ports.inbox, patience=Patience(hold_s=settings.hold_s))
     outbox = Outbox(
@@ -69,6 +70,7 @@ def pipeline(settings: Settings, ports: Ports, clock: Clock = parts.now) -> Pipe
         ),
         speaker=Speaker(publisher=ports.publisher, outstanding=outstanding, event_retries=settings.event_retries),
         settlement=ports.settlement,
+        caution=caution,
         flow=Flow(batch_max=settings.batch_max),
     )
 

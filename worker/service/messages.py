@@ -23,6 +23,10 @@ class Delivery(Protocol):
     def redelivered(self) -> bool:
         """Whether the broker may have handed it over before."""
 
+    @property
+    def delivery_count(self) -> int:
+        """How often the broker handed it over before, as far as it says; 0 unless `redelivered`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageKey:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.service.caution import Caution
 from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating
 from worker.service.messages import Incoming, Said
@@ -37,6 +38,7 @@ class Pipeline:
         housekeeping: Housekeeping,
         speaker: Speaker,
         settlement: Settlement,
+        caution: Caution,
         flow: Flow,
     ) -> None:
         self._inbox = inbox
@@ -44,6 +46,7 @@ class Pipeline:
         self._housekeeping = housekeeping
         self._speaker = speaker
         self._settlement = settlement
+        self._caution = caution
         self._flow = flow
         self._decided: asyncio.Queue[Said | None] = asyncio.Queue(maxsize=1)
 
@@ -107,7 +110,7 @@ class Pipeline:
     async def _say(self) -> None:
         while (said := await self._decided.get()) is not None:
             refused = await self._speaker.say(said)
-            if _shows_the_way_is_safe(said):
+            if self._caution.lets_widen(said.deliveries):
                 await self._inbox.widen()
             await self._settle(said, refused_tags={letter.delivery.tag for letter in refused})
             await self._settlement.give_to_broker(refused)
@@ -115,13 +118,6 @@ class Pipeline:
     async def _settle(self, said: Said, *, refused_tags: set[int]) -> None:
         """Acknowledge what is said. A dead letter that was refused is not: the broker gets it back."""
         await self._settlement.acknowledge([d for d in said.deliveries if d.tag not in refused_tags])
-
-
-def _shows_the_way_is_safe(said: Said) -> bool:
-    """Whether a batch went all the way that was never delivered before: one that was may be behind the end of the
-    last epoch, and whatever stands beside it in the queue should not pay for it a second time.
-    """
-    return bool(said.deliveries) and not any(delivery.redelivered for delivery in said.deliveries)
 
 
 def _first(group: BaseExceptionGroup[EpochOver]) -> BaseException:
