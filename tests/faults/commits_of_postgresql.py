@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tests.faults.harms_of_postgresql import session
+from tests.faults.harms_of_postgresql import OUR_PATIENCE, session
 from tests.faults.outage import an_outage
 from tests.faults.world import World
 from tests.support.wire import eventually
@@ -13,7 +13,6 @@ IN_BETWEEN: Final = 5  # answers
 HELD_S: Final = 0.5
 DEADLOCKS: Final = 2
 ROUNDS_MAX: Final = 20
-OUR_PATIENCE: Final = "10s"  # with a deadlock: the worker's is a second, so that it finds out first
 
 # It runs inside of COMMIT, and dies there; a sequence does not go back with the transaction.
 _DIE: Final = """

@@ -15,6 +15,7 @@ CONNECT_WITHIN_S: Final = 10.0
 STATEMENT_WITHIN_S: Final = 20.0
 SESSIONS_MAX: Final = 500  # more than any server of the tests takes
 BETWEEN_DEATHS_S: Final = 0.3
+OUR_PATIENCE: Final = "10s"  # with a deadlock: the worker's is a second, so that it finds out first
 LATENCY_S: Final = 1.0  # each way
 TABLES: Final = ", ".join(sorted(metadata.tables))
 
@@ -44,6 +45,7 @@ async def session(world: World, *, database: str | None = None) -> AsyncIterator
 async def locked(world: World) -> AsyncIterator[None]:
     """Hold every table, as a migration of somebody else does."""
     async with session(world) as other:
+        await other.execute(f"SET deadlock_timeout = '{OUR_PATIENCE}'")
         transaction = other.transaction()
         await transaction.start()
         await other.execute(f"LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE")

@@ -321,6 +321,14 @@ async def test_closed_it_is_neither_paused_nor_resumed(ends: Ends) -> None:
     assert await left(ends) == [0]
 
 
+async def test_closed_before_its_start_there_is_nothing_to_wait_for(ends: Ends) -> None:
+    async with ends.epoch(started=False) as epoch:
+        await epoch.inbox.close()
+
+        with pytest.raises(InboxClosed):
+            await epoch.inbox.pause()
+
+
 async def test_a_connection_that_is_lost_can_be_neither_paused_nor_resumed(ends: Ends) -> None:
     async with ends.epoch() as one, ends.epoch() as other:
         await other.inbox.pause()

@@ -262,6 +262,8 @@ class FakeSession(Inbox, Publisher, Settlement):
     @override
     async def pause(self) -> bool:
         self._check()
+        if self._closed and not self._started:
+            raise InboxClosed("the inbox was closed before it was started")
         if self._started and not self._paused and not self._closed:
             self._paused = True
             self._broker.note(Paused())

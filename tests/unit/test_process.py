@@ -337,6 +337,23 @@ async def test_stopping_finishes_what_is_in_hand(store: FailingStore) -> None:
     assert await outbox(store) == []
 
 
+async def test_stopping_before_the_database_has_ever_answered_waits_for_nothing(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, hold_s=60)
+    tries: list[None] = []
+
+    async def away() -> None:
+        tries.append(None)
+        worker.broker.deliver()  # somebody may look
+        raise StoreUnavailable("away")
+
+    store.meanwhile = away
+    async with running(worker) as epoch:
+        await epoch.until(lambda: len(tries) > 1)
+        await epoch.stop()
+
+    assert worker.broker.journal == []
+
+
 async def test_stopping_an_idle_worker_ends_it_at_once(store: FailingStore) -> None:
     async with running(WorkerInMemory(store=store, flow=Flow(idle_s=60))) as epoch:
         await epoch.stop()

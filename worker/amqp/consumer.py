@@ -102,6 +102,8 @@ class Consumer(Inbox):
         async with self._changing:
             if self._failed.is_set():
                 raise self._over
+            if self._closing and not self._started:
+                raise InboxClosed("the inbox was closed before it was started")
             if self._started and not self._closing:
                 self._paused = True
                 await self._cancel()

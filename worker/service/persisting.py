@@ -55,6 +55,7 @@ class Persistence:
 
         Raises EpochOver where the database stayed away so long that what is in hand should go back to the queue:
         one delivery count is what an outage costs, for the next epoch takes nothing before the database answers.
+        Raises InboxClosed where it is away and nothing was taken nor will be.
         Raises StoreConflict where beginning again so often did not help. What the work raises passes through.
         """
         try:

@@ -115,7 +115,7 @@ class Inbox(Protocol):
     async def pause(self) -> bool:
         """Stop taking from the broker; what is in hand stays in hand. Return whether it had been started.
 
-        Idempotent. Raises EpochOver.
+        Idempotent. Raises EpochOver, and InboxClosed where it was closed before it was started: nothing will come.
         """
 
     async def resume(self) -> None:
