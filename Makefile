@@ -30,14 +30,17 @@ run: setup ## the worker in the foreground, with a broker and a migrated SQLite 
 	@exec $(BIN)/python -m devtools.run
 
 .PHONY: check
-check: $(READY) ## format, lint, types, import contracts, deployment files, quick tests; needs no server
+check: check-static check-quick ## format, lint, types, import contracts, deployment files, quick tests; needs no server
+
+.PHONY: check-static
+check-static: $(READY)
 	@$(MAKE) --no-print-directory --keep-going -j4 $(SYNC) \
-		check-format check-lint check-types check-imports check-compose check-image check-quick
+		check-format check-lint check-types check-imports check-compose check-image
 
 .PHONY: test
-test: setup check ## all of that and the suite but its slow tests, against real servers, with coverage
+test: setup check-static ## all of that and the suite but its slow tests, against real servers, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
@@ -102,5 +105,5 @@ check-compose:
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 check-image:
 	$(BIN)/hadolint Dockerfile
-check-quick:
+check-quick: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit tests/tidy tests/contract

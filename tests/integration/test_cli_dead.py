@@ -15,7 +15,7 @@ from tests.support.command_line import command, environment, stream_worker_meanw
 from tests.support.graveyard import Graveyard
 from worker.amqp.dead_queue import PREFETCH
 
-MANY = 2_000
+MANY = 1_200
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_many_letters_keep_their_order_and_progress_is_told(graveyard: Gra
     for _ in range(2):
         ended = await graveyard.dead("list", "--limit", str(MANY), "--json")
         assert [json.loads(line)["message_id"] for line in ended.out.splitlines()] == everything
-        assert ended.err.splitlines() == [f"looking: {count} of {MANY}" for count in (500, 1_000, 1_500)]
+        assert ended.err.splitlines() == [f"looking: {count} of {MANY}" for count in (500, 1_000)]
         assert await graveyard.ids("--limit", "2") == ["m-1", "m-2"]
     ended = await graveyard.dead("show", str(PREFETCH + 2), "--json")
     assert json.loads(ended.out)["message_id"] == f"m-{PREFETCH + 2}"
