@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
@@ -33,9 +34,10 @@ async def _relays(world: World) -> None:
 
 
 async def _relays_in_the_end(world: World) -> None:
-    """Have events left to the relay, which can publish them then."""
+    """Have events left to the relay until no command comes any more with which a batch would say them."""
     async with full_queue(world) as refused:
         await refused()
+        await world.answered(sys.maxsize)
 
 
 async def _drains(world: World) -> None:

@@ -44,3 +44,24 @@ async def test_who_asks_hears_once_that_it_is_lost(broker: PrivateBroker) -> Non
         await link.close()
 
     assert len(heard) == 1
+
+
+async def test_of_a_channel_that_was_renewed_nobody_is_told_and_of_the_new_one_they_are(
+    broker: PrivateBroker,
+) -> None:
+    link = await Link.open(options(broker.url), purpose="tested", confirms=True)
+    told: list[EpochOver] = []
+    link.when_lost(told.append)
+    try:
+        first = link.channel
+        renewed = await link.renew(confirms=True)
+        await first.close()
+        assert link.channel is renewed
+        assert told == []
+
+        await renewed.close()
+
+        assert len(told) == 1
+    finally:
+        await link.close()
+    assert len(told) == 1

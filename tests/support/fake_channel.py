@@ -31,10 +31,11 @@ def wire(routing_key: str, *, mandatory: bool = False) -> WireMessage:
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FakeChannel:
     """`fate` decides by routing key; `fatal` are the keys at which the connection ends. As with RabbitMQ, what was
-    published before is confirmed then; `loses_confirms` is a broker that does not get that far.
+    published before is confirmed then; `loses_confirms` is a broker that does not get that far. What `holds` has a
+    key for waits for its event.
     """
 
     fate: Callable[[str], Fate] = lambda _: None
@@ -46,6 +47,7 @@ class FakeChannel:
     is_closed: bool = False
     loses_confirms: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    holds: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def basic_publish(
         self,
@@ -76,6 +78,8 @@ class FakeChannel:
         await asyncio.sleep(0)
         if self.ended.is_set() and (self.loses_confirms or not was_before):
             raise ConnectionResetError("the broker closed the connection")
+        if routing_key in self.holds:
+            await self.holds[routing_key].wait()
         fate = self.fate(routing_key)
         if fate is HANGS:
             async with asyncio.timeout(timeout_s):

@@ -1,5 +1,6 @@
 """A channel that refuses is replaced now and then: a queue that is well may be refused on it for ever."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -86,12 +87,24 @@ async def test_a_queue_that_is_full_costs_ever_fewer_channels_and_none_stays_ope
         await channel.send([wire("full")])
         broker.times.now_s += 1.0
     assert len(broker.channels) < 25
-    assert [one.is_closed for one in broker.channels] == [
-        False,
-        *[True] * (len(broker.channels) - 3),
-        False,
-        False,
-    ]
+    assert [one.is_closed for one in broker.channels] == [*[True] * (len(broker.channels) - 1), False]
+
+
+async def test_a_channel_that_is_replaced_stays_open_until_the_last_of_its_confirms_has_come() -> None:
+    broker = Broker()
+    channel = await broker.confirming()
+    first = broker.channels[0]
+    late = asyncio.Event()
+    first.holds = {"late": late}
+    waiting = asyncio.create_task(channel.send([wire("late")]))
+    await channel.send([wire("stale")])
+    await channel.send([wire("stale")])
+    assert not first.is_closed
+
+    late.set()
+
+    assert await waiting == [CONFIRMED]
+    assert first.is_closed
 
 
 async def test_a_broker_that_opens_none_leaves_the_one_there_is() -> None:

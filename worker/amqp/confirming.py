@@ -1,8 +1,10 @@
 """One channel in confirm mode."""
 
 import asyncio
+import contextlib
 import logging
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -38,7 +40,8 @@ class ConfirmingChannel:
         renew: Callable[[], Awaitable[Channel]] | None = None,
         doubt: Doubt | None = None,
     ) -> None:
-        self._first = self._before = self._channel = channel
+        self._channel = channel
+        self._senders: Counter[Channel] = Counter()
         self._renew = renew
         self._doubt = doubt or Doubt()
         self._timeout_s = timeout_s
@@ -57,30 +60,47 @@ class ConfirmingChannel:
         """
         if self._renew is not None and self._doubt.is_due():
             await self._go_over(self._renew)
+        channel = self._channel
+        self._senders[channel] += 1
+        try:
+            return await self._send_all(messages, channel)
+        finally:
+            self._senders[channel] -= 1
+            await self._leave(channel)
+
+    async def _send_all(self, messages: Sequence[WireMessage], channel: Channel) -> list[Confirmation]:
         confirmations: list[Confirmation] = []
         for start in range(0, len(messages), self._in_flight_max):
             some = messages[start : start + self._in_flight_max]
-            confirmations += await asyncio.gather(*map(self._send_one, some))
+            confirmations += await asyncio.gather(*(self._send_one(message, channel) for message in some))
             if Confirmation.UNKNOWN in confirmations:
                 break
         return confirmations + [Confirmation.UNKNOWN] * (len(messages) - len(confirmations))
 
     async def _go_over(self, renew: Callable[[], Awaitable[Channel]]) -> None:
-        """Send on a new channel from now on. What others have on its way on the one before may still be confirmed;
-        the one before that is closed, but for the first: its end is how the end of the connection is known.
-        """
+        """Send on a new channel from now on."""
         try:
             async with deadline("opening a channel after a refusal", self._timeout_s):
-                old, renewed = self._before, await renew()
-                self._before, self._channel = self._channel, renewed
-                if old is not self._first:
-                    await old.close()
+                renewed = await renew()
         except EpochOver as over:
             log.info("channel.not_renewed", extra={"reason": str(over)})
+            return
+        before, self._channel = self._channel, renewed
+        await self._leave(before)
 
-    async def _send_one(self, message: WireMessage) -> Confirmation:
+    async def _leave(self, channel: Channel) -> None:
+        """Close a channel in whose place there is another, once nobody waits for a confirm on it any more."""
+        if self._senders[channel]:
+            return
+        del self._senders[channel]
+        if channel is not self._channel:
+            with contextlib.suppress(EpochOver):  # that is told by the channel in its place
+                async with deadline("closing a channel after a refusal", self._timeout_s):
+                    await channel.close()
+
+    async def _send_one(self, message: WireMessage, channel: Channel) -> Confirmation:
         try:
-            await self._channel.basic_publish(
+            await channel.basic_publish(
                 message.body,
                 exchange=message.exchange,
                 routing_key=message.routing_key,
@@ -98,18 +118,18 @@ class ConfirmingChannel:
             log.info("publish.unknown", extra={"exchange": message.exchange, "reason": type(lost).__name__})
             return Confirmation.UNKNOWN
         except _UNWRITABLE as error:
-            return self._unwritable(message, error)
+            return self._unwritable(message, error, channel)
         except asyncio.CancelledError:
             if was_cancelled():
                 raise
             return Confirmation.UNKNOWN  # aiormq gave the connection up and says so in this odd way
         return Confirmation.CONFIRMED
 
-    def _unwritable(self, message: WireMessage, error: Exception) -> Confirmation:
+    def _unwritable(self, message: WireMessage, error: Exception, channel: Channel) -> Confirmation:
         """Refuse what cannot be written. A channel that broke over a frame from the broker raises the same kinds
         of errors, at messages which may have been sent.
         """
-        if self._channel.is_closed:
+        if channel.is_closed:
             return Confirmation.UNKNOWN
         log.error("publish.unwritable", extra={"exchange": message.exchange, "reason": type(error).__name__})
         return Confirmation.REFUSED

@@ -26,6 +26,7 @@ class Link:
 
     def __init__(self, connection: CuttableConnection, channel: Channel) -> None:
         self._connection = connection
+        self._tell: Callable[[EpochOver], None] | None = None
         self.channel = channel
 
     @classmethod
@@ -44,9 +45,24 @@ class Link:
         """Open another channel on this connection."""
         return await open_channel(self._connection, confirms=confirms)
 
+    async def renew(self, *, confirms: bool) -> Channel:
+        """Put another channel in the place of the one there is; that is left open, and its end told to nobody."""
+        renewed = await self.new_channel(confirms=confirms)
+        self.channel = renewed
+        self._watch(renewed)
+        return renewed
+
     def when_lost(self, tell: Callable[[EpochOver], None]) -> None:
         """Tell once when the channel or its connection is gone, whoever closed it."""
-        self.channel.closing.add_done_callback(lambda closing: tell(EpochOver(_why(closing))))
+        self._tell = tell
+        self._watch(self.channel)
+
+    def _watch(self, channel: Channel) -> None:
+        def lost(closing: "asyncio.Future[object]") -> None:
+            if self._tell is not None and channel is self.channel:
+                self._tell(EpochOver(_why(closing)))
+
+        channel.closing.add_done_callback(lost)
 
     async def close(self) -> None:
         """Say goodbye within a deadline, else cut the line. Never raises for what the broker does."""

@@ -67,7 +67,7 @@ class Sessions:
             consuming = await links.open("consume", confirms=False)
             await self._look_at_topology(consuming)
             publishing = await links.open("publish", confirms=True)
-            channel = self._confirming(publishing, renew=partial(publishing.new_channel, confirms=True))
+            channel = self._confirming(publishing, renew=partial(publishing.renew, confirms=True))
             await self._send_canary(channel)
             direct = DirectReplies(self._replacing(links))
             await direct.open()
