@@ -50,7 +50,7 @@ test-more: setup ## the slow tests: the fault matrix in short, a cluster of thre
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 .PHONY: faults
-faults: setup ## every fault on every database, some 45 minutes; ends in a table
+faults: setup ## every fault on every database, about an hour; ends in tables
 	$(BIN)/python -m tests.faults.run
 
 .PHONY: soak

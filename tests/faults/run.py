@@ -1,6 +1,6 @@
 """Runs every fault on every setup, and says what came of it: `python -m tests.faults.run --help`.
 
-The servers are its own. Progress goes to standard error, the table to standard output; a trial that was not good
+The servers are its own. Progress goes to standard error, the tables to standard output; a trial that was not good
 leaves its record and the logs of its workers in a folder that is named.
 """
 
@@ -21,12 +21,12 @@ import asyncpg
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
 from tests.faults.matrix import Case, Choice, cases
-from tests.faults.table import machine, table, write_into
+from tests.faults.table import machine, sections, write_into
 from tests.faults.trial import Outcome
 from tests.faults.world import SETUPS, Servers, Setup
 
 CONNECT_WITHIN_S: Final = 10.0
-AT_ONCE: Final = 2  # a trial waits most of its time; more would find a machine of two CPUs too slow
+AT_ONCE: Final = 3  # a trial waits most of its time; more would find a machine of two CPUs too slow
 POSTGRES: Final = {"fsync": "off", "max_connections": "200"}
 EXIT_VIOLATED: Final = 1
 
@@ -35,7 +35,10 @@ _SETUPS: Final = dict(zip(("sqlite", "postgresql-1", "postgresql-3"), SETUPS, st
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; return the exit code: 1 where a promise was broken or a trial failed."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.write is not None and (asked.only or asked.setup is not SETUPS):
+        parser.error("a document has whole groups: --write goes with --group, not with --only or --setup")
     chosen = cases(
         Choice(group=asked.group, only=asked.only, setups=asked.setup), runs=asked.runs, seed=asked.seed
     )
@@ -46,10 +49,10 @@ def main(arguments: Sequence[str]) -> int:
         servers = Servers(broker=broker, postgres=postgres, folder=folder)
         outcomes = asyncio.run(_run(servers, chosen, at_once=asked.at_once))
         kind = machine(broker, asyncio.run(_postgres_version(postgres)))
-    result = table(outcomes)
-    sys.stdout.write(f"{kind}\n\n{result}")
+    result = sections(outcomes, said=f"{datetime.now(UTC).date().isoformat()}, {kind}.")
+    sys.stdout.write("\n".join(result.values()))
     if asked.write is not None:
-        write_into(asked.write, day=datetime.now(UTC).date(), machine=kind, table=result)
+        write_into(asked.write, result)
     if all(outcome.is_good for outcome in outcomes):
         shutil.rmtree(folder)
         return 0
@@ -110,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the first run's load")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="how many trials run beside each other")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="a document to put the table into")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="a document whose tables of these groups to replace"
+    )
     return parser
 
 

@@ -1,11 +1,10 @@
-"""The table at the end of a run: what was done to the worker, and what became of the promises."""
+"""The tables at the end of a run: what was done to the worker, and what became of the promises."""
 
 import os
 import platform
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,8 @@ from tests.faults.trial import Outcome
 
 BEGIN: Final = "<!-- matrix: begin -->"
 END: Final = "<!-- matrix: end -->"
+
+_HEADING: Final = "### "
 
 _HEAD: Final = (
     "fault",
@@ -70,11 +71,17 @@ class Row:
         return [self.name, runs, f"{self.commands:,}", *map(str, counts), f"{self.recovery_s:.1f}"]
 
 
-def table(outcomes: Iterable[Outcome]) -> str:
-    """Return the table in Markdown: a row a fault, and what they come to."""
-    by_fault: dict[str, list[Outcome]] = {}
+def sections(outcomes: Iterable[Outcome], *, said: str) -> Mapping[str, str]:
+    """Return for each group of faults its part of a document: a heading, what is `said` of the run, and a table in
+    Markdown with a row a fault, and what they come to.
+    """
+    by_group: dict[str, dict[str, list[Outcome]]] = {}
     for outcome in outcomes:
-        by_fault.setdefault(f"{outcome.fault.group}: {outcome.fault.name}", []).append(outcome)
+        by_group.setdefault(outcome.fault.group, {}).setdefault(outcome.fault.name, []).append(outcome)
+    return {group: f"{_HEADING}{group}\n\n{said}\n\n{_table(by_fault)}" for group, by_fault in by_group.items()}
+
+
+def _table(by_fault: Mapping[str, Sequence[Outcome]]) -> str:
     rows = [Row.of(name, of_one) for name, of_one in by_fault.items()]
     total = Row.of("**all**", [outcome for of_one in by_fault.values() for outcome in of_one])
     lines = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(row.cells for row in (*rows, total))]
@@ -96,11 +103,16 @@ def machine(broker: PrivateBroker, postgres_version: str) -> str:
     return ", ".join(parts)
 
 
-def write_into(document: Path, *, day: date, machine: str, table: str) -> None:
-    """Put the table into a document, in the place of the one before. Raises ValueError where it has none."""
+def write_into(document: Path, sections: Mapping[str, str]) -> None:
+    """Put sections into a document, each in the place of the one before of its group, a new one behind the others.
+
+    Raises ValueError where it has no place for them.
+    """
     text = document.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    inside, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{document.name} has no place for the table: two lines, {BEGIN!r} and {END!r}")
-    document.write_text(f"{before}{BEGIN}\n\n{day.isoformat()}, {machine}.\n\n{table}\n{END}{after}", "utf-8")
+        raise ValueError(f"{document.name} has no place for the tables: two lines, {BEGIN!r} and {END!r}")
+    old = {part.partition("\n")[0]: _HEADING + part.rstrip() + "\n" for part in inside.split(_HEADING)[1:]}
+    new = "\n".join({**old, **sections}.values())
+    document.write_text(f"{before}{BEGIN}\n\n{new}\n{END}{after}", "utf-8")

@@ -1,6 +1,5 @@
 """The table at the end of a run of the matrix."""
 
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.faults.checks.verdict import Verdict
 from tests.faults.checks.violation import Invariant, Violation
 from tests.faults.matrix import FAULTS, Choice, cases, rounds, short_cases
-from tests.faults.table import BEGIN, END, table, write_into
+from tests.faults.table import BEGIN, END, sections, write_into
 from tests.faults.trial import Fault, Outcome
 from tests.faults.world import SETUPS, World
 
@@ -18,6 +17,7 @@ async def _nothing(_world: World) -> None:
 
 
 CALM = Fault(group="weather", name="calm", act=_nothing)
+QUAKE = Fault(group="ground", name="quake", act=_nothing)
 STORM = Fault(group="weather", name="storm", act=_nothing, harms_servers=True)
 
 
@@ -32,14 +32,15 @@ def a_failure(fault: Fault) -> Outcome:
 
 
 def rows_of(*outcomes: Outcome) -> list[str]:
-    return table(outcomes).splitlines()[2:]
+    (section,) = sections(outcomes, said="today").values()
+    return section.splitlines()[6:]
 
 
 def test_a_row_adds_up_the_trials_of_a_fault() -> None:
     outcomes = [an_outcome(CALM), an_outcome(CALM, Invariant.I1, Invariant.I6, recovery_s=2.25), an_outcome(STORM)]
     assert rows_of(*outcomes) == [
-        "| weather: calm | 2 | 2,000 | 1 | 0 | 0 | 1 | 0 | 2.2 |",
-        "| weather: storm | 1 | 1,000 | 0 | 0 | 0 | 0 | 0 | 0.5 |",
+        "| calm | 2 | 2,000 | 1 | 0 | 0 | 1 | 0 | 2.2 |",
+        "| storm | 1 | 1,000 | 0 | 0 | 0 | 0 | 0 | 0.5 |",
         "| **all** | 3 | 3,000 | 1 | 0 | 0 | 1 | 0 | 2.2 |",
     ]
 
@@ -51,24 +52,30 @@ def test_no_violation_stays_out_of_the_table(invariant: Invariant) -> None:
 
 
 def test_a_trial_that_failed_is_no_trial_that_went_well() -> None:
-    assert rows_of(a_failure(CALM))[0] == "| weather: calm | 1, 1 of them failed | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 |"
+    assert rows_of(a_failure(CALM))[0] == "| calm | 1, 1 of them failed | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 |"
     assert not a_failure(CALM).is_good
 
 
-def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_section_says_what_it_is_of_and_when_and_where_it_was() -> None:
+    found = sections([an_outcome(CALM), an_outcome(QUAKE)], said="2026-01-02, 2 CPUs.")
+    assert list(found) == ["weather", "ground"]
+    assert found["ground"].startswith("### ground\n\n2026-01-02, 2 CPUs.\n\n| fault | runs |")
+
+
+def test_a_section_takes_the_place_of_the_one_before_and_leaves_the_others(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
-    document.write_text(f"Above.\n{BEGIN}\nold\n{END}\nBelow.\n")
-    for day in (date(2026, 1, 2), date(2026, 1, 3)):
-        write_into(document, day=day, machine="2 CPUs", table="| a table |\n")
-    written = f"Above.\n{BEGIN}\n\n2026-01-03, 2 CPUs.\n\n| a table |\n\n{END}\nBelow.\n"
-    assert document.read_text() == written
+    document.write_text(f"Above.\n{BEGIN}\n{END}\nBelow.\n")
+    write_into(document, {"weather": "### weather\n\nold\n", "ground": "### ground\n\nold\n"})
+    write_into(document, {"weather": "### weather\n\nnew\n", "sea": "### sea\n\nnew\n"})
+    inside = "### weather\n\nnew\n\n### ground\n\nold\n\n### sea\n\nnew\n"
+    assert document.read_text() == f"Above.\n{BEGIN}\n\n{inside}\n{END}\nBelow.\n"
 
 
 def test_a_document_without_a_place_is_left_alone(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("Nothing here.\n")
     with pytest.raises(ValueError, match="no place"):
-        write_into(document, day=date(2026, 1, 2), machine="2 CPUs", table="| a table |\n")
+        write_into(document, {"weather": "### weather\n"})
     assert document.read_text() == "Nothing here.\n"
 
 
