@@ -1,8 +1,9 @@
 """One connection to migrate by: nobody else migrates meanwhile, and it is all or nothing."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 CONNECT_TIMEOUT_S: Final = 10.0
 PATIENCE_S: Final = 60  # for another worker that is migrating, and for locks on the tables
+LOOK_S: Final = 90.0  # longer than that patience; what takes longer and is no migration has no answer
 _LOCK_KEY: Final = 0x73747265616D73  # "streams": the advisory lock that migrations of this program take
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
@@ -26,16 +28,19 @@ class DatabaseUnavailable(Exception):
 
 
 @asynccontextmanager
-async def connected(url: str, *, writing: bool = True) -> AsyncIterator[AsyncConnection]:
-    """Open one connection and a transaction, and commit it at the end. Raises DatabaseUnavailable.
+async def connected(url: str, *, within_s: float = LOOK_S, writing: bool = True) -> AsyncIterator[AsyncConnection]:
+    """Open one connection and a transaction, and commit it at the end, all `within_s` seconds.
 
     On SQLite the file's folder is made, and the file, and writing waits until nobody else writes.
+    Raises DatabaseUnavailable, also where there is no answer in time.
     """
     parsed = _with_driver(url)
     with _readable(parsed):
         engine = _sqlite(parsed, writing=writing) if _is_sqlite(parsed) else _postgresql(parsed)
         try:
-            async with engine.begin() as connection:
+            async with asyncio.timeout(within_s), AsyncExitStack() as stack:
+                async with asyncio.timeout(LOOK_S):  # a server may log us in and then say nothing
+                    connection = await stack.enter_async_context(engine.begin())
                 yield connection
         finally:
             await engine.dispose()
@@ -50,10 +55,11 @@ def exists(url: str) -> bool:
 async def lock(connection: AsyncConnection) -> None:
     """Wait until no other worker migrates this database; hold it until the transaction ends.
 
-    On SQLite BEGIN has done that already.
+    On SQLite BEGIN has done that already. Raises TimeoutError.
     """
     if connection.dialect.name == "postgresql":
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+        async with asyncio.timeout(LOOK_S):
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
 
 
 def _with_driver(url: str) -> URL:
@@ -123,6 +129,7 @@ def _is_away(error: DBAPIError | OSError) -> bool:
 
 def _explained(url: URL, error: DBAPIError | OSError) -> str:
     told = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    reason = (str(told) or type(told).__name__).splitlines()[0]
+    unsaid = "no answer in time" if isinstance(told, TimeoutError) else type(told).__name__
+    reason = (str(told) or unsaid).splitlines()[0]
     where = url.set(query={}).render_as_string(hide_password=True)
     return f"cannot use the database {where}: {reason}; start it, or correct STREAMS_DATABASE_URL"

@@ -30,7 +30,7 @@ def run(connection: Connection) -> None:
 
 async def main() -> None:
     """Connect, wait for others who migrate, and migrate."""
-    async with connected(database_url()) as connection, asyncio.timeout(MIGRATION_S):
+    async with connected(database_url(), within_s=MIGRATION_S) as connection:
         await lock(connection)
         await connection.run_sync(run)
 

@@ -20,8 +20,6 @@ from migrations.database import DatabaseUnavailable, connected, exists
 
 __all__ = ["DatabaseUnavailable", "UnknownRevision", "current", "downgrade", "head", "is_current", "upgrade"]
 
-LOOK_S: Final = 90.0  # longer than the patience with somebody who is migrating
-
 # Alembic hands its context to `env.py` in a variable of its module: one at a time in a process.
 _turn: Final = threading.Lock()
 
@@ -60,7 +58,7 @@ def is_current(url: str) -> bool:
 
 
 async def _current(url: str) -> str | None:
-    async with connected(url, writing=False) as connection, asyncio.timeout(LOOK_S):
+    async with connected(url, writing=False) as connection:
         return await connection.run_sync(_revision)
 
 

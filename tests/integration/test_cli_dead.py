@@ -152,7 +152,7 @@ async def test_a_letter_that_is_not_there_is_1(graveyard: Graveyard) -> None:
 
     ended = await graveyard.dead("show", "2")
 
-    assert (ended.code, ended.out, ended.err) == (1, "", "None of the 1 letters is meant.\n")
+    assert (ended.code, ended.out, ended.err) == (1, "", "None of the 1 dead letters matches.\n")
 
 
 async def test_what_is_discarded_is_gone_and_nothing_else(graveyard: Graveyard) -> None:
@@ -206,7 +206,7 @@ async def test_what_no_library_can_read_is_listed_and_can_be_discarded(graveyard
     discarded = await graveyard.dead("discard", "--reason", "undecodable", "--yes")
 
     assert (poison["reason"], poison["size_bytes"], good["message_id"]) == ("undecodable", 6, "m-1")
-    assert (replayed.code, replayed.out, replayed.err) == (0, "", "None of the 2 letters is meant.\n")
+    assert (replayed.code, replayed.out, replayed.err) == (0, "", "None of the 2 dead letters matches.\n")
     assert (kept.code, kept.out) == (1, "unreadable 1\n")
     assert (discarded.code, discarded.out) == (0, "discarded 1\n")
     assert await graveyard.ids() == ["m-1"]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import struct
 import sys
 import traceback
 from pathlib import Path
@@ -263,3 +264,23 @@ async def test_a_file_that_cannot_be_opened_is_told_in_a_line(tmp_path: Path) ->
     await asyncio.to_thread((tmp_path / "letter").write_text, "Dear reader, " * 500)
     with pytest.raises(runner.DatabaseUnavailable, match="not a database"):
         await _upgrade(f"sqlite:///{tmp_path}/letter")
+
+
+async def test_a_server_that_logs_us_in_and_then_says_nothing_is_given_up() -> None:
+    async def log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # SSLRequest
+        writer.write(b"N")
+        (length,) = struct.unpack("!I", await reader.readexactly(4))
+        await reader.readexactly(length - 4)  # StartupMessage
+        version = b"server_version\x0015.0\x00"
+        writer.write(b"R" + struct.pack("!II", 8, 0))  # AuthenticationOk
+        writer.write(b"S" + struct.pack("!I", 4 + len(version)) + version)
+        writer.write(b"Z" + struct.pack("!I", 5) + b"I")  # ReadyForQuery
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(log_in, "127.0.0.1", 0) as server:
+        url = f"postgresql://worker:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/streams"
+        with pytest.raises(runner.DatabaseUnavailable, match=r"worker:\*\*\*@127.0.0.1.*no answer.*start it"):
+            async with connected(url, within_s=0.5):
+                pytest.fail("there is nobody")

@@ -26,7 +26,7 @@ def _acting(function: Function) -> Function:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each letter."),
         click.option("--yes", is_flag=True, help="Do not ask."),
-        click.option("--dry-run", is_flag=True, help="Only list the letters that are meant."),
+        click.option("--dry-run", is_flag=True, help="Only list the dead letters that match."),
         click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="So many at most; else all."),
     ):
         function = option(function)

@@ -95,7 +95,7 @@ def remark(found: "Found", account: Account, *, limit: int | None) -> None:
     if found.ready == 0:
         click.echo("There are no dead letters.", err=True)
     elif account.count == 0 and found.looked == found.ready:
-        click.echo(f"None of the {found.ready} letters is meant.", err=True)
+        click.echo(f"None of the {found.ready} dead letters matches.", err=True)
     elif found.looked < found.ready and (limit is None or account.count < limit):
         click.echo(
             f"Only the oldest {found.looked} of {found.ready} letters were looked at: more are not held at once, "
