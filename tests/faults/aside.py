@@ -1,4 +1,7 @@
-"""Somebody beside the crowd, who says chosen things: what is told to it, stands in the crowd's journal."""
+"""Somebody beside the crowd, who says chosen things: what is told to it, stands in the crowd's journal.
+
+What they say is the harm: it is done when the last of it is said.
+"""
 
 import asyncio
 import json
@@ -109,6 +112,7 @@ class Aside(AbstractAsyncContextManager["Aside"]):
         self._journal.add_request(request)
         await publisher.publish(f"{self._world.namespace}.commands", b"aside", header, body)
         self._journal.add_try(request.correlation_id, Fate.CONFIRMED)
+        self._world.mended()
 
     def request(self, wish: Wish, *, reply_to: str | None) -> Request:
         """Return what is asked, of which nobody knows yet."""
@@ -130,6 +134,7 @@ class Aside(AbstractAsyncContextManager["Aside"]):
                 fate = await self._line.publish(request)
                 self._journal.add_try(request.correlation_id, fate)
                 if fate is Fate.CONFIRMED:
+                    self._world.mended()
                     return
                 await asyncio.sleep(_PAUSE_S)
 

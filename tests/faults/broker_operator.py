@@ -24,6 +24,7 @@ class Operator:
     """Somebody with every right on a trial's broker."""
 
     def __init__(self, world: World) -> None:
+        self._consumers = len(world.keepers)
         self._broker = world.servers.broker
         self.namespace = world.namespace
         self.commands = f"{world.namespace}.commands"
@@ -33,10 +34,13 @@ class Operator:
         return await asyncio.to_thread(self._broker.ctl, *arguments)
 
     async def tell_consumers(self, erlang: str) -> None:
-        """Have the broker do something for each channel `Channel` that consumes commands by the tag `Tag`."""
+        """Have the broker do something for each channel `Channel` that consumes commands by the tag `Tag`. Raises
+        AssertionError where there are not as many as workers.
+        """
         consumers = _CONSUMERS.format(queue=self.commands)
         each = "Channel = proplists:get_value(channel_pid, C), Tag = proplists:get_value(consumer_tag, C)"
-        await self.ctl("eval", f"[begin {each}, {erlang} end || C <- {consumers}].")
+        told = int(await self.ctl("eval", f"length([begin {each}, {erlang} end || C <- {consumers}])."))
+        assert told == self._consumers, f"{told} consumers were told, of {self._consumers}"
 
     async def waiting(self) -> int:
         """Return how many commands the queue has, those that are in somebody's hand too.

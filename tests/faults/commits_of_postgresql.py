@@ -54,13 +54,13 @@ async def unanswered(world: World) -> None:
     assert world.sql is not None
     async with an_outage(world), session(world) as other:
         for _ in range(LOST_ANSWERS):
+            await world.answered(IN_BETWEEN)
             held = world.sql.delay(HELD_S, "to_client")
             try:
                 await _commits(other)
                 world.sql.cut()
             finally:
                 held.remove()
-            await world.answered(IN_BETWEEN)
 
 
 async def _commits(connection: Any) -> None:

@@ -60,7 +60,7 @@ _NTH: Final = 5  # of the instants that every batch passes; the others come seld
 
 async def kill_at_random(world: World) -> None:
     """Kill one worker after another, whatever it does."""
-    rng = Random(world.namespace)
+    rng = Random(world.seed)
     for _ in range(RANDOM_KILLS):
         await asyncio.sleep(rng.uniform(*BETWEEN_KILLS_S))
         keeper = rng.choice(world.keepers)

@@ -20,8 +20,8 @@ class Point(StrEnum):
     """The instants, in the order in which a batch passes them."""
 
     AFTER_RECEIVE = "after_receive"  # K1: deliveries are in hand
-    AFTER_PARSE = "after_parse"  # K2: they are read, and their transaction is about to begin
-    TX_BEGUN = "tx_begun"  # K3: the transaction has begun
+    AFTER_PARSE = "after_parse"  # K2: they are read, and their transaction has done nothing yet
+    TX_BEGUN = "tx_begun"  # K3: it has locked and loaded what they are about
     BEFORE_COMMIT = "before_commit"  # K4: everything is written, nothing committed
     IN_COMMIT = "in_commit"  # K5: COMMIT is on its way
     AFTER_COMMIT = "after_commit"  # K6: committed, nothing said
@@ -46,6 +46,11 @@ class Action(StrEnum):
     DELAY = "delay"
 
 
+# No code of ours runs at these: nobody could raise or wait there.
+FOR_ENDS_ONLY = {Point.IN_COMMIT, Point.AFTER_FIRST_PUBLISH, Point.BEFORE_CONFIRM, Point.AFTER_HALF_CONFIRMS}
+ENDS = {Action.KILL, Action.STOP}
+
+
 class FailpointHit(Exception):
     """What `raise` raises: nobody knows it, so it is a defect to everybody."""
 
@@ -66,9 +71,12 @@ class Failpoint:
 
     @classmethod
     def parse(cls, written: str) -> "Failpoint":
-        """Read `name:action:nth`. Raises ValueError."""
-        point, action, nth = written.split(":")
-        return cls(point=Point(point), action=Action(action), nth=int(nth))
+        """Read `name:action:nth`. Raises ValueError, also for an action that cannot happen at that instant."""
+        name, what, nth = written.split(":")
+        point, action = Point(name), Action(what)
+        if point in FOR_ENDS_ONLY and action not in ENDS:
+            raise ValueError(f"at {point} a worker can only be ended or frozen, not {action}")
+        return cls(point=point, action=action, nth=int(nth))
 
     def is_now(self, point: Point) -> bool:
         """Count a passing; whether this is the one."""

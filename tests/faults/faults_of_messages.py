@@ -176,6 +176,7 @@ async def _killer(world: World) -> None:
             await aside.ask(Wish(body=b'{"device_id": "cam-nameless"}'))
             await aside.tell_silently(Wish(body=json.dumps({"device_id": KILLER}).encode(), is_poison=True))
             await eventually(lambda: undertaker.depth("dead"), within_s=DEAD_WITHIN_S)
+            world.mended()  # until then it kills
     finally:
         await operator.ctl("clear_policy", world.namespace)
 

@@ -12,6 +12,8 @@ from tests.faults.world import Act
 GROUP: Final = "broker"
 
 FROZEN_S: Final = 8.0  # three of the trials' heartbeats, and a little
+LONG_FROZEN_S: Final = 30.0
+LONG_ALARM_S: Final = 60.0
 COMMANDS: Final = 300  # some seconds: an operator is not faster
 
 PARKING: Final[Mapping[str, str]] = {"STREAMS_PARK_AFTER": "3", "STREAMS_PARKED_RETRY_S": "0.5"}
@@ -28,8 +30,10 @@ _OF_THE_NODE: Final[Mapping[str, Act]] = {
     "killed again and again": node.killed_again,
     "restarted": node.server(PrivateBroker.restart),
     "frozen for 8 s": node.server(PrivateBroker.pause, PrivateBroker.resume, pause_s=FROZEN_S),
+    "frozen for 30 s": node.server(PrivateBroker.pause, PrivateBroker.resume, pause_s=LONG_FROZEN_S),
     "all connections closed": node.connections_closed,
     "short of memory": node.alarm((_MEMORY, "0.000001"), (_MEMORY, "0.4")),
+    "out of memory for 60 s": node.alarm((_MEMORY, "0.000001"), (_MEMORY, "0.4"), for_s=LONG_ALARM_S),
     "short of disk": node.alarm((_DISK, "1000000GB"), (_DISK, "50MB")),
     "waits a second for an acknowledgement": node.held_too_long,
 }

@@ -23,6 +23,7 @@ SWEPT_BYTES: Final = (0, 1, 7, 8, 60, 250, 500, 700, 900, 1_200, 1_700, 2_500)
 IN_BETWEEN: Final = 3  # answers, from one cut to the next
 SWEEP_COMMANDS: Final = 600
 SLOW_COMMANDS: Final = 100
+_NONE_OPEN: Final = "there is no line that it could have harmed"
 
 OF_THE_BROKER: Final = {
     "the consuming connection": "consume",
@@ -49,7 +50,7 @@ def _database(world: World) -> Lines:
 
 
 def _for(duration_s: float, begin: Callable[[Lines], LineFault]) -> Harm:
-    """A fault that is there for some time."""
+    """A fault that is there for some time. It raises AssertionError where nobody met it."""
 
     async def harm(lines: Lines) -> None:
         fault = begin(lines)
@@ -57,15 +58,18 @@ def _for(duration_s: float, begin: Callable[[Lines], LineFault]) -> Harm:
             await asyncio.sleep(duration_s)
         finally:
             fault.remove()
+        assert fault.acted.is_set(), "nothing passed that it could have harmed"
 
     return harm
 
 
 async def _reset(lines: Lines) -> None:
+    assert lines.names, _NONE_OPEN
     lines.cut()
 
 
 async def _hang_up(lines: Lines) -> None:
+    assert lines.names, _NONE_OPEN
     lines.hang_up()
 
 
@@ -73,10 +77,11 @@ async def _lock_out(lines: Lines) -> None:
     """Have nobody in for a while, and those that are in come again."""
     fault = lines.refuse()
     try:
-        lines.cut()
+        await _reset(lines)
         await asyncio.sleep(REFUSED_S)
     finally:
         fault.remove()
+    assert fault.acted.is_set(), "nobody came whom it could have refused"
 
 
 def _silent(side: Side) -> Harm:
@@ -113,6 +118,7 @@ def _swept(choose: Choose, side: Side) -> Act:
                     await fault.acted.wait()
             finally:
                 fault.remove()
+            world.mended()
             await world.answered(IN_BETWEEN)
 
     return act

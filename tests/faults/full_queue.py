@@ -26,12 +26,16 @@ async def full_queue(world: World) -> AsyncIterator[Callable[[], Awaitable[None]
 
         async def refused() -> None:
             await eventually(lambda: count_unpublished(world.database_url), within_s=_WITHIN_S)
-            await eventually(lambda: _is_left(world), within_s=_WITHIN_S)
+            await event_is_left(world)
 
         yield refused
         await queue.delete(if_empty=False)
 
 
+async def event_is_left(world: World) -> None:
+    """Wait until some worker has given a refused event up for now. Raises TimeoutError."""
+    await eventually(lambda: _is_left(world), within_s=_WITHIN_S)
+
+
 async def _is_left(world: World) -> bool:
-    """Whether some worker has given an event up for now."""
     return any('"event.left_to_relay"' in keeper.log for keeper in world.keepers)

@@ -6,6 +6,7 @@ from aio_pika.exceptions import ChannelClosed
 
 from tests.faults.aside import Aside, Wish
 from tests.faults.broker_operator import Operator
+from tests.faults.full_queue import event_is_left
 from tests.faults.line import DIRECT
 from tests.faults.world import Act, World
 from tests.support.wire import eventually
@@ -24,6 +25,7 @@ async def subscriber_full(world: World) -> None:
         try:
             await slow.bind(f"{world.namespace}.events", "#.cam-1")
             await world.answered(MEANWHILE)
+            await event_is_left(world)
             await slow.purge()
         finally:
             await slow.delete(if_empty=False)
@@ -40,6 +42,7 @@ async def nobody_bound(world: World) -> None:
         for kind in ("stream.create", "stream.stop") * ASIDE:
             await aside.ask(Wish.of(device, kind=kind))
         await heard.bind(events, "#")
+        world.mended()
 
 
 async def askers_gone(world: World) -> None:
@@ -54,12 +57,14 @@ async def askers_gone(world: World) -> None:
 async def queue_deleted(world: World) -> None:
     async with Operator(world).nothing_arrives() as stranger:
         await stranger.channel.queue_delete(f"{world.namespace}.commands")
+        world.mended()
     await world.answered(NOTICED)
 
 
 async def dead_queue_deleted(world: World) -> None:
     async with Operator(world).channel() as stranger:
         await stranger.channel.queue_delete(f"{world.namespace}.dead")
+        world.mended()
     await world.answered(NOTICED)
 
 
@@ -67,6 +72,7 @@ def exchange_deleted(kind: str) -> Act:
     async def act(world: World) -> None:
         async with Operator(world).channel() as stranger:
             await stranger.channel.exchange_delete(f"{world.namespace}.{kind}")
+            world.mended()
         await world.answered(NOTICED)
 
     return act
@@ -82,6 +88,7 @@ async def events_exchange_deleted(world: World) -> None:
         await operator.insist_on_binding(f"{world.namespace}.heard", f"{world.namespace}.events")
     finally:
         frozen.remove()
+    world.mended()
     await world.answered(NOTICED)
 
 
@@ -97,6 +104,7 @@ async def queue_of_another_kind(world: World) -> None:
     async with operator.channel() as stranger:
         await eventually(look)
         await stranger.channel.queue_delete(operator.commands)
+        world.mended()
     await world.answered(NOTICED)
 
 

@@ -10,9 +10,10 @@ from tests.faults import harms_of_postgresql as postgresql
 from tests.faults import harms_of_sqlite as sqlite
 from tests.faults.broker_operator import Operator
 from tests.faults.world import Act, Database, World
+from tests.support.wire import eventually
 
 ALARM_S: Final = 6.0  # beyond the deadline of a confirm
-HELD_S: Final = 5.0  # beyond the small timeout of a consumer, with its ticks
+TIMED_OUT_WITHIN_S: Final = 30.0  # the small timeout of a consumer, with its ticks
 KILLS: Final = 3
 NOTICED: Final = 10  # answers that come when all is well again
 
@@ -24,6 +25,7 @@ def server(*steps: Callable[[PrivateBroker], object], pause_s: float = 0.0) -> A
         for number, step in enumerate(steps):
             await asyncio.sleep(pause_s if number else 0)
             await asyncio.to_thread(step, world.servers.broker)
+        world.mended()
 
     return act
 
@@ -39,12 +41,12 @@ async def connections_closed(world: World) -> None:
     await Operator(world).ctl("close_all_connections", "tested")
 
 
-def alarm(raised: Sequence[str], lowered: Sequence[str]) -> Act:
+def alarm(raised: Sequence[str], lowered: Sequence[str], *, for_s: float = ALARM_S) -> Act:
     async def act(world: World) -> None:
         operator = Operator(world)
         await operator.ctl(*raised)
         try:
-            await asyncio.sleep(ALARM_S)
+            await asyncio.sleep(for_s)
         finally:
             await operator.ctl(*lowered)
 
@@ -54,6 +56,7 @@ def alarm(raised: Sequence[str], lowered: Sequence[str]) -> Act:
 def told_consumers(erlang: str) -> Act:
     async def act(world: World) -> None:
         await Operator(world).tell_consumers(erlang)
+        world.mended()
         await world.answered(NOTICED)
 
     return act
@@ -68,11 +71,16 @@ async def held_too_long(world: World) -> None:
         world.amqp.cut()  # channels of before know nothing of it
         await world.answered(NOTICED)
         async with _locked(world):
-            await asyncio.sleep(HELD_S)
+            await eventually(lambda: _has_timed_out(world), within_s=TIMED_OUT_WITHIN_S)
+        world.mended()
     finally:
         for name, value in (("consumer_timeout", 1_800_000), ("channel_tick_interval", 60_000)):
             await operator.ctl("eval", f"application:set_env(rabbit, {name}, {value}).")
         world.amqp.cut()
+
+
+async def _has_timed_out(world: World) -> bool:
+    return any("PRECONDITION_FAILED - delivery acknowledgement" in keeper.log for keeper in world.keepers)
 
 
 def _locked(world: World) -> AbstractAsyncContextManager[None]:

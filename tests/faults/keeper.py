@@ -3,7 +3,7 @@
 import asyncio
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -134,3 +134,8 @@ class Keeper(AbstractAsyncContextManager["Keeper"]):
                 self.codes.append(await self.worker.exit_code())
                 self._begin_life()
             await asyncio.sleep(LOOK_S)
+
+
+def reruns_of(keepers: Iterable[Keeper]) -> int:
+    """How often a transaction began again because the database was away: each time it says so once."""
+    return sum(keeper.log.count('"database.unavailable"') for keeper in keepers)

@@ -13,7 +13,7 @@ from tests.faults.checks.health import Footprint, nothing_leaks
 from tests.faults.checks.verdict import Circumstances, Verdict, verdict
 from tests.faults.crowd import Plan
 from tests.faults.journal import now_s
-from tests.faults.keeper import SOUND
+from tests.faults.keeper import SOUND, reruns_of
 from tests.faults.record import write_record
 from tests.faults.snapshot import read_snapshot
 from tests.faults.soak_faults import faults_for
@@ -30,7 +30,7 @@ SAY_EVERY_S: Final = 5.0
 BACK_WITHIN_S: Final = 90.0
 SETTLED_WITHIN_S: Final = 120.0
 LEFT_WITHIN_S: Final = 30.0
-LOOKS: Final = 4
+LOOKS: Final = 6
 
 # An outage is noticed soon; but a machine that is busy with all of this at once is none.
 SETTINGS: Final = {
@@ -96,6 +96,7 @@ class _Soaking:
             within_s=SETTLED_WITHIN_S,
             settled_at_s=settled_at_s,
             crashes=self._crashes,
+            reruns=reruns_of(self.world.keepers),
             pulses=self.watcher.pulses,
             footprints=(before, after),
             seen=self.world.amqp.wire_log(),
@@ -127,7 +128,7 @@ class _Soaking:
 
     async def _footprint(self) -> Footprint:
         first = replace(self.world, keepers=self.world.keepers[:1])
-        return replace(Watcher(first).footprint(), tasks=await self.world.keeper.worker.tasks())
+        return await Watcher(first).footprint_with_tasks()
 
     async def _footprint_in_the_end(self, before: Footprint) -> Footprint:
         """Return it as soon as it is no more than before: an idle worker is to come to that."""

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from random import Random
 from typing import Any, Final
 
 from devtools.broker import PrivateBroker
@@ -19,7 +20,10 @@ from tests.support.worker_process import WorkerProcess, settings_of
 GROUP: Final = "worker"
 
 DRAIN_S: Final = 5.0
-LEAVE_S: Final = 3.0  # for a process to end and for us to see it, on a machine that has much to do
+LEAVE_S: Final = 1.5  # for a process to end and for us to see it, on a machine that has much to do
+RANDOM_STOPS: Final = 8
+BETWEEN_STOPS_S: Final = (0.0, 1.5)
+LONG_COMMANDS: Final = 1_200
 IN_IT_S: Final = 1.0  # by then a worker is in the trouble that was made
 UNHEARD_S: Final = 60.0
 MIGRATION_LOCK: Final = 0x73747265616D73
@@ -37,6 +41,15 @@ async def stopped(worker: WorkerProcess) -> None:
     assert took_s < DRAIN_S + LEAVE_S, f"it took {took_s:.1f} s to stop"
 
 
+async def drained(worker: WorkerProcess) -> None:
+    """Ask it to stop where nothing keeps it from its work. Raises AssertionError where it does not finish that.
+
+    At the drain's deadline it leaves with 0 too: its code alone does not tell.
+    """
+    await stopped(worker)
+    assert '"drain.unfinished"' not in worker.log, "it left what it had in hand"
+
+
 async def _idle(world: World) -> None:
     journal = world.crowd.journal
 
@@ -44,12 +57,23 @@ async def _idle(world: World) -> None:
         return journal.requests == COMMANDS and journal.answers >= journal.requests
 
     await eventually(look, within_s=UNHEARD_S)
-    await stopped(world.keeper.worker)
+    await drained(world.keeper.worker)
 
 
 async def _mid_batch(world: World) -> None:
     await world.hit()
-    await stopped(world.keeper.worker)
+    await drained(world.keeper.worker)
+
+
+async def _at_random(world: World) -> None:
+    """Ask one worker after another, whatever it does, once it consumes."""
+    rng = Random(world.seed)
+    for _ in range(RANDOM_STOPS):
+        keeper = rng.choice(world.keepers)
+        await keeper.ready()
+        await asyncio.sleep(rng.uniform(*BETWEEN_STOPS_S))
+        await drained(keeper.worker)
+    assert not world.crowd.has_heard_all, "the last ones had nothing to do"
 
 
 async def _blocked(world: World) -> None:
@@ -96,6 +120,7 @@ async def _mid_migration(world: World) -> None:
             await stopped(worker)
         finally:
             await worker.discard()
+    world.mended()
     async with WorkerProcess(settings) as worker:
         assert worker.is_running
 
@@ -143,6 +168,7 @@ def _fault(name: str, act: Act, **more: Any) -> Fault:
 FAULTS: Final[Sequence[Fault]] = [
     _fault("idle", _idle),
     _fault("in a batch", _mid_batch, failpoint=f"{Point.AFTER_COMMIT}:{Action.DELAY}:5", is_short=True),
+    _fault("at random moments", _at_random, commands=LONG_COMMANDS),
     _fault("broker blocked", _blocked, harms_servers=True),
     _fault("broker frozen", _broker_frozen, harms_servers=True),
     _fault("database locked", _database_locked, is_short=True),

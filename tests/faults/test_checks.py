@@ -1,6 +1,7 @@
 """The judges judged: a history without fault is acquitted, and each planted fault is found, by its invariant."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.faults.story import STEP_S, Story
 
 CAM_1: Final = {"device_id": "cam-1"}
 CAM_2: Final = {"device_id": "cam-2"}
+FIRST_ID: Final = "00000000-0000-0000-0000-000000000001"
 NEW_ID: Final = "00000000-0000-0000-0000-0000000000ff"
 
 World = tuple[History, Snapshot]
@@ -45,6 +47,7 @@ def short_story() -> Story:
 
 
 def judged(history: History, snapshot: Snapshot, **more: Any) -> Verdict:
+    more = {"reruns": 0} | more
     return verdict(history, snapshot, Circumstances(healed_at_s=0, within_s=STEP_S, **more))
 
 
@@ -94,7 +97,7 @@ def one_stream_in_the_database(stream: dict[str, Any], event: bytes, reply: byte
         made,
         devices=(replace(made.devices[0], latest_stream_id=stream["id"]),),
         streams=(replace(made.streams[0], **stream),),
-        events=(replace(made.events[0], event_id="e-1", body=event),),
+        events=(replace(made.events[0], event_id="e-1", body=event, at=stream["created_at"]),),
         handled=(replace(made.handled[0], sender="", reply_body=reply),),
     )
 
@@ -155,6 +158,13 @@ def with_device_row(number: int, **changed: Any) -> Plant:
     )
 
 
+def with_handled_row(number: int, **changed: Any) -> Plant:
+    return lambda history, snapshot: (
+        history,
+        replace(snapshot, handled=_put(snapshot.handled, number, **changed)),
+    )
+
+
 def with_answers(*order: int) -> Plant:
     return lambda history, snapshot: (replace(history, answers=tuple(history.answers[n] for n in order)), snapshot)
 
@@ -211,6 +221,11 @@ def an_effect_twice(history: History, snapshot: Snapshot) -> World:
     return _fact_more(history, snapshot, kind="stream.stopped", stream=1, version=2, cause="m-6")
 
 
+def an_effect_without_cause(history: History, snapshot: Snapshot) -> World:
+    """The same, and nobody can be asked: a command without a message id there was, but for cam-2."""
+    return _fact_more(history, snapshot, kind="stream.stopped", stream=1, version=2, cause=None)
+
+
 def caused_by(message_id: str) -> Plant:
     """Cam-2's event, which a command without a message id caused, names one as its cause."""
     named = saying("causationid", message_id)
@@ -240,7 +255,8 @@ def a_second_active_stream(history: History, snapshot: Snapshot) -> World:
     """A worker that did not see the first: everything of it is committed and heard."""
     row = replace(snapshot.streams[1], id=NEW_ID, code="SECOND00")
     snapshot = replace(snapshot, streams=(*snapshot.streams, row))
-    return _fact_more(history, snapshot, kind="stream.created", stream=-1, version=1, cause=None)
+    latest = with_device_row(0, latest_stream_id=NEW_ID)
+    return _fact_more(*latest(history, snapshot), kind="stream.created", stream=-1, version=1, cause=None)
 
 
 def _fact_more(
@@ -254,7 +270,8 @@ def _fact_more(
         about |= {"status": "stopped", "stopped_at": "2026-01-12T10:00:00.000000Z"}
     body |= {"id": f"e-{row.id}", "type": kind, "sequence": "4", "causationid": cause, "data": {"stream": about}}
     said = json.dumps(body).encode()
-    fact = replace(snapshot.events[2], event_id=body["id"], type=kind, sequence=4, body=said)
+    at = about["stopped_at"] or about["created_at"]
+    fact = replace(snapshot.events[2], event_id=body["id"], type=kind, sequence=4, body=said, at=at)
     event = Event(message_id=body["id"], type=kind, routing_key=f"{kind}.cam-1", body=said, at_s=99)
     changed = replace(row, **{name: about[name] for name in ("status", "stopped_at", "version")})
     streams = [changed if one.id == row.id else one for one in snapshot.streams]
@@ -295,9 +312,11 @@ def told_like(number: int, like: int) -> Plant:
     """One command's answer is another's, on the wire and in the database."""
 
     def plant(history: History, snapshot: Snapshot) -> World:
-        body, key = history.answers[like].body, history.requests[number].key
-        handled = tuple(replace(row, reply_body=body) if row.key == key else row for row in snapshot.handled)
-        return with_answer(number, body=body)(history, replace(snapshot, handled=handled))
+        other, key = history.answers[like], history.requests[number].key
+        said = {name: getattr(other, name) for name in ("type", "content_type", "body")}
+        row = {f"reply_{name}": value for name, value in said.items()}
+        handled = tuple(replace(one, **row) if one.key == key else one for one in snapshot.handled)
+        return with_answer(number, **said)(history, replace(snapshot, handled=handled))
 
     return plant
 
@@ -310,10 +329,16 @@ I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14 = Invariant
 
 PLANTS: dict[str, tuple[Plant, set[Invariant]]] = {
     "a command is lost": (a_command_lost, {I1, I8}),
-    "an effect is not remembered": (an_effect_forgotten, {I1}),
+    "an effect is not remembered": (an_effect_forgotten, {I1, I2}),
     "a nameless command is lost": (with_answers(*range(8), *range(9, 13)), {I1, I8}),
     "a command takes effect twice": (an_effect_twice, {I2}),
     "an effect of nobody's command": (caused_by("m-99"), {I2}),
+    "an effect of a command that changed nothing": (caused_by("m-7"), {I2}),
+    "an effect without a cause, of a device that no nameless command is for": (an_effect_without_cause, {I2}),
+    "a command is remembered of somebody who never asked it": (with_handled_row(2, sender="eve"), {I2, I10}),
+    "a command is remembered that nobody asked": (with_handled_row(2, message_id="m-99"), {I2}),
+    "a device's latest stream is an older one": (with_device_row(0, latest_stream_id=FIRST_ID), {I2}),
+    "a device has forgotten its latest stream": (with_device_row(1, latest_stream_id=None), {I2}),
     "an effect without a cause, and all have names": (with_request(8, message_id="m-9"), {I1, I2}),
     "a change has no event": (a_change_without_event, {I2, I4, I6, I14}),
     "a version is not the number of events": (with_stream_row(2, version=2), {I2}),
@@ -322,11 +347,13 @@ PLANTS: dict[str, tuple[Plant, set[Invariant]]] = {
     "an event is dropped at the end": (with_events(0, 1, 2), {I3}),
     "an event stays unpublished": (with_event_row(0, published_at=None), {I3}),
     "an event is heard that is not committed": (an_event_from_nowhere, {I3}),
-    "a second stream is active": (a_second_active_stream, {I4}),
+    "a second stream is active": (a_second_active_stream, {I2, I4}),
     "two rows are active": (with_stream_row(0, status="active", stopped_at=None), {I4, I5}),
     "a reply is changed": (with_answer(3, body=saying("stream.version", 2)), {I5}),
     "a repeat gets another reply": (with_answer(2, body=saying("outcome", "reused")), {I5}),
     "a repeat gets the reply under another message id": (with_answer(2, message_id="r"), {I5}),
+    "a misused message id is refused as if it were not": (with_answer(9, type="stream.reply"), {I5}),
+    "a refusal is of the content type of a reply": (with_answer(12, content_type="application/json"), {I5}),
     "a reply is of another content type": (with_answer(3, content_type="text/plain"), {I5}),
     "a stream is shown that is not there": (told_like(1, 0), {I2, I14}),
     "a misused message id is carried out": (with_answer(9, body=saying("code", "not_found")), {I5}),
@@ -344,6 +371,13 @@ PLANTS: dict[str, tuple[Plant, set[Invariant]]] = {
     ),
     "one id stands for two facts": (
         all_of(with_events(0, 1, 2, 3, 3), with_heard(4, body=saying("data.stream.version", 2))),
+        {I7},
+    ),
+    "an event is filed under another type": (with_event_row(1, type="stream.created"), {I7}),
+    "an event is filed under another time": (with_event_row(1, at="2026-01-12T10:00:00.000000Z"), {I7}),
+    "an event is filed under another id": (with_event_row(1, event_id=NEW_ID), {I3, I7}),
+    "an event is of another time than its stream": (
+        all_of(with_heard(1, body=saying("time", "now")), with_event_row(1, body=saying("time", "now"))),
         {I7},
     ),
     "two ids stand for one fact": (two_ids_for_one_fact, {I3, I4, I6, I7}),
@@ -398,12 +432,40 @@ def test_what_is_allowed_is_let_be(plant: Plant) -> None:
 def test_a_retryable_problem_may_come_before_the_answer() -> None:
     story = short_story()
     busy = replace(
-        story.history.answers[3], body=b'{"code": "internal", "retryable": true}', type="stream.problem"
+        story.history.answers[11],
+        correlation_id="c-4",
+        at_s=story.history.answers[3].at_s,
+        body=b'{"code": "internal", "retryable": true}',
     )
     history = replace(story.history, answers=(busy, *story.history.answers))
     letter = a_letter(b"", correlation_id="c-4")
     result = judged(*letter(history, story.snapshot))
     assert result.is_good, str(result)
+
+
+def test_a_command_without_a_message_id_explains_as_many_effects_as_it_had_chances() -> None:
+    """A second one begins like the first, and nothing tells why: somebody was stopped in between."""
+    story = Story()
+    for kind, message_id in (("stream.create", None), ("stream.stop", "m-1"), ("stream.create", "m-2")):
+        story.ask(kind, CAM_1, message_id=message_id)
+    no_cause = saying("causationid", None)
+    plant = all_of(
+        with_heard(2, body=no_cause),
+        with_event_row(2, body=no_cause),
+        with_request(2, fate=Fate.UNKNOWN),
+        with_answers(0, 1),
+        forgotten("m-2"),
+    )
+    history, snapshot = plant(story.history, story.snapshot)
+    delivery = replace(story.seen[0], correlation_id="c-1")
+    again = [delivery, delivery, *story.seen]
+
+    assert cries(judged(history, snapshot)) == {I2}
+    assert cries(judged(history, snapshot, seen=[delivery, *story.seen])) == {I2}
+    assert judged(history, snapshot, seen=again).is_good
+    assert judged(history, snapshot, crashes=1).is_good
+    assert judged(history, snapshot, reruns=1).is_good
+    assert judged(history, snapshot, reruns=math.inf).is_good
 
 
 def test_nobody_is_answered_at_a_queue_that_was_taken_away() -> None:

@@ -168,21 +168,49 @@ def test_a_dead_letter_stands_for_a_reply(story: Story) -> None:
     assert cries_at(story, frames) == []
 
 
+def test_a_wire_on_which_nobody_acknowledged_anything_was_not_the_workers(story: Story) -> None:
+    deliveries = [frame for frame in story.seen if frame.method != "Basic.Ack"]
+    for frames in ([], deliveries):
+        found = verdict(story.history, story.snapshot, replace(story.circumstances, seen=frames)).violations
+        cries = {(violation.invariant, violation.what, violation.detail) for violation in found}
+        assert cries == {(Invariant.I13, "the wire", "4 answers, and no acknowledgement by a worker was seen")}
+
+
+def test_a_wire_that_nobody_watched_is_not_judged(story: Story) -> None:
+    assert verdict(story.history, story.snapshot, replace(story.circumstances, seen=None)).is_good
+
+
 def pulse(at_s: float, *, is_ready: bool = True, consumers: int = 1, waiting: int = 0, answered: int = 0) -> Pulse:
     return Pulse(at_s=at_s, is_ready=is_ready, consumers=consumers, waiting=waiting, answered=answered)
 
 
+def pulse_of_3(at_s: float, *, consumers: int, ready_workers: int = 3) -> Pulse:
+    return replace(pulse(at_s, consumers=consumers), ready_workers=ready_workers)
+
+
 SICK: Final = {
     "nobody looked in time": ([pulse(11)], "nobody has looked since"),
-    "not ready": ([pulse(16, is_ready=False)], "ready: False, consumers: 1"),
-    "deaf": ([pulse(15), pulse(16, consumers=0)], "ready: True, consumers: 0"),
+    "not ready": ([pulse(16, is_ready=False)], "ready: False, consumers: 1, for 1 workers"),
+    "deaf": ([pulse(15), pulse(16, consumers=0)], "ready: True, consumers: 0, for 1 workers"),
+    "deaf, and the others are not": (
+        [pulse_of_3(15, consumers=3), pulse_of_3(16, consumers=2)],
+        "ready: True, consumers: 2, for 3 workers",
+    ),
     "alive, but nothing goes on": (
         [pulse(at_s, waiting=5, answered=7) for at_s in (15, 16, 17, 18, 19)],
-        "5 wait, and no answer for 3.0 s",
+        "5 wait, and no answer for 4.0 s",
+    ),
+    "alive, and nothing has gone on for long": (
+        [pulse(at_s, waiting=5, answered=7) for at_s in (9, 12, 13, 14, 15, 16)],
+        "5 wait, and no answer for 4.0 s",
     ),
     "ready without a consumer": (
         [*(pulse(at_s, consumers=0) for at_s in (1, 2, 3, 4)), pulse(15)],
-        "ready without a consumer for 3.0 s",
+        "0 consumers for 1 ready workers, for 3.0 s",
+    ),
+    "ready, and one of the others is without a consumer": (
+        [*(pulse_of_3(at_s, consumers=2) for at_s in (1, 2, 3, 4)), pulse_of_3(15, consumers=3)],
+        "2 consumers for 3 ready workers, for 3.0 s",
     ),
 }
 
@@ -200,10 +228,13 @@ def test_a_worker_that_is_not_back_is_found(name: str) -> None:
         [pulse(1, is_ready=False, consumers=0), pulse(9, is_ready=False, consumers=0), pulse(15)],
         [pulse(1, consumers=0), pulse(2, consumers=0), pulse(3), pulse(4, consumers=0), pulse(15)],
         [pulse(at_s, waiting=5, answered=int(at_s)) for at_s in (15, 16, 17, 18, 19)],
+        [pulse(at_s, waiting=5, answered=int(at_s / 2)) for at_s in (10, 12, 13, 14, 15, 16)],
+        [pulse(at_s, waiting=5) for at_s in (1, 2, 3, 4, 5, 14)] + [pulse(15)],
         [pulse(at_s) for at_s in (15, 17, 19)],
+        [pulse_of_3(at_s, consumers=2, ready_workers=2) for at_s in (1, 4, 7)] + [pulse_of_3(15, consumers=3)],
         [],
     ],
-    ids=["away and says so", "noticed in time", "busy", "idle", "not watched"],
+    ids=["away and says so", "noticed in time", "busy", "slow", "was stuck", "idle", "one away", "not watched"],
 )
 def test_a_worker_that_is_back_is_let_be(pulses: list[Pulse]) -> None:
     assert verdict(History(), Snapshot(), replace(WORKER, pulses=pulses)).is_good

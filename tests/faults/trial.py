@@ -13,7 +13,7 @@ from tests.faults.checks.health import Footprint, nothing_leaks
 from tests.faults.checks.verdict import Circumstances, Verdict, verdict
 from tests.faults.crowd import Plan
 from tests.faults.journal import now_s
-from tests.faults.keeper import Ailment
+from tests.faults.keeper import Ailment, reruns_of
 from tests.faults.record import write_record
 from tests.faults.snapshot import read_snapshot
 from tests.faults.watcher import Watcher
@@ -26,12 +26,12 @@ SPOKEN_WITHIN_S: Final = 90.0
 SETTLED_WITHIN_S: Final = 45.0
 ENDED_WITHIN_S: Final = 240.0
 LEFT_WITHIN_S: Final = 10.0  # by then connections that are being closed are gone
-LOOKS: Final = 4  # when all is well again
+LOOKS: Final = 6  # when all is well again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that can go wrong, and that is over when `act` returns.
+    """One thing that can go wrong, and that is over when `act` returns, or when it has called `World.mended`.
 
     `failpoint` and a clock that is `clock_off_s` off are the first worker's; `settings` are the workers', and
     `program` is what runs in the place of each. `harms_servers`: what other trials share, so that none may run
@@ -120,7 +120,7 @@ async def _unwatched(around: World, fault: Fault) -> Verdict:
 
 async def _watched(around: World, fault: Fault) -> Verdict:
     async with Watcher(around) as watcher:
-        before = watcher.footprint()
+        before = await watcher.footprint_with_tasks()
         healed_at_s = await _endure(around, fault)
         settled_at_s = now_s()
         await watcher.looked(LOOKS)
@@ -140,7 +140,7 @@ async def _endure(around: World, fault: Fault) -> float:
         if fault.failpoint is None:  # else it may have come by then
             await around.answered(BEFORE)
         await fault.act(around)
-        healed_at_s = now_s()
+        healed_at_s = around.mended_at_s or now_s()
         async with asyncio.timeout(SPOKEN_WITHIN_S):
             await spoken
     await around.crowd.settle(around.database_url, within_s=SETTLED_WITHIN_S)
@@ -161,9 +161,11 @@ async def _speaking(around: World) -> AsyncIterator[asyncio.Task[None]]:
 async def _footprint_in_the_end(watcher: Watcher, before: Footprint) -> Footprint:
     """Return it as soon as it is no more than before: what is closed takes a moment to be gone."""
     give_up_at_s = now_s() + LEFT_WITHIN_S
-    while nothing_leaks(before, after := watcher.footprint()) and now_s() < give_up_at_s:  # noqa: ASYNC110 - another process's doing
+    while True:
+        after = await watcher.footprint_with_tasks()
+        if not nothing_leaks(before, after) or now_s() > give_up_at_s:
+            return after
         await asyncio.sleep(1)
-    return after
 
 
 def _circumstances(around: World, healed_at_s: float) -> Circumstances:
@@ -171,6 +173,7 @@ def _circumstances(around: World, healed_at_s: float) -> Circumstances:
         healed_at_s=healed_at_s,
         within_s=SETTLED_WITHIN_S,
         crashes=sum(keeper.crashes for keeper in around.keepers),
+        reruns=reruns_of(around.keepers),
         seen=around.amqp.wire_log(),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn, Self
@@ -66,6 +67,10 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
             channels=sum(_OPENED.get(said.method, 0) for said in self._proxy.said if said.number in open_now),
         )
 
+    async def footprint_with_tasks(self) -> Footprint:
+        """Return it with the first worker's tasks, for which that one has to be asked."""
+        return replace(self.footprint(), tasks=await self._keepers[0].worker.tasks())
+
     async def _watch(self) -> NoReturn:
         while True:
             try:
@@ -84,15 +89,17 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
         async with broker_call(_ASK_WITHIN_S):
             told = await channel.queue_declare(self._queue, passive=True)
         looks = await asyncio.gather(*(keeper.worker.readiness() for keeper in self._keepers))
-        for number, (status, _) in enumerate(looks):
+        ready = [status == 200 for status, _ in looks]
+        for number, is_ready in enumerate(ready):
             self.pulses.append(
                 Pulse(
                     at_s=now_s(),
-                    is_ready=status == 200,
+                    is_ready=is_ready,
                     consumers=told.consumer_count or 0,
                     waiting=told.message_count or 0,
                     answered=self._journal.answers,
                     worker=number,
+                    ready_workers=sum(ready),
                 )
             )
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
 from tests.faults.crowd import Crowd, Plan
+from tests.faults.journal import now_s
 from tests.faults.keeper import SOUND, Ailment, Keeper
 from tests.support.bad_day import QUICK
 from tests.support.proxy import Proxy
@@ -65,12 +66,13 @@ class World:
 
     The workers reach the broker through `amqp`, and PostgreSQL through `sql` (None with SQLite); the crowd goes to
     the broker itself. `database_url` is the database itself, too. A fault notes reply addresses that it takes away
-    in `gone`, and devices for whose events it leaves no queue bound in `unheard`.
+    in `gone`, and devices for whose events it leaves no queue bound in `unheard`. `seed`: what it draws from.
     """
 
     setup: Setup
     servers: Servers
     namespace: str
+    seed: int
     database_url: str
     keepers: Sequence[Keeper]
     amqp: Proxy
@@ -78,6 +80,7 @@ class World:
     crowd: Crowd
     gone: set[str] = field(default_factory=set)
     unheard: set[str] = field(default_factory=set)
+    _mended_s: list[float] = field(default_factory=list)
 
     @property
     def keeper(self) -> Keeper:
@@ -88,6 +91,18 @@ class World:
     def sqlite_file(self) -> Path:
         """The file behind the database, with SQLite."""
         return Path(self.database_url.partition("///")[2])
+
+    @property
+    def mended_at_s(self) -> float | None:
+        """When a fault undid its harm for the last time, as far as it has said so."""
+        return self._mended_s[-1] if self._mended_s else None
+
+    def mended(self) -> None:
+        """Note that the harm is undone: from now on the recovery is timed. The last call counts.
+
+        A fault that waits for a recovery calls it before: else the time would begin when the recovery is over.
+        """
+        self._mended_s.append(now_s())
 
     async def answered(self, more: int, *, within_s: float = 60) -> None:
         """Wait until so many more answers have come, or everything was asked and answered. Raises TimeoutError."""
@@ -153,6 +168,7 @@ async def world(
             setup=setup,
             servers=servers,
             namespace=namespace,
+            seed=plan.seed,
             database_url=database_url,
             keepers=keepers,
             amqp=amqp,

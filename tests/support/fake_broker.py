@@ -223,8 +223,9 @@ class FakeSession(Inbox, Publisher, Settlement):
     @override
     async def start(self) -> None:
         self._check()
-        self._started = True
-        self._broker.deliver()
+        if not self._closed:
+            self._started = True
+            self._broker.deliver()
 
     @override
     async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:

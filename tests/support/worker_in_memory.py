@@ -15,7 +15,7 @@ from worker.service.isolating import Isolating, Trial
 from worker.service.messages import StoredEvent
 from worker.service.outbox import Outbox, ParkingPolicy
 from worker.service.outstanding import Outstanding
-from worker.service.persisting import Patience, Persistence
+from worker.service.persisting import Allowance, Patience, Persistence
 from worker.service.ports import EpochOver, Inbox, Store, Transaction
 from worker.service.process import Flow, Pipeline
 from worker.service.pruning import Pruner, Retention
@@ -55,6 +55,7 @@ class WorkerInMemory:
     patience_s: float = 0.0001
     hold_s: float = 5.0
     caution: Caution = field(default_factory=Caution)
+    allowance: Allowance = field(default_factory=Allowance)
     outstanding: Outstanding = field(default_factory=Outstanding)  # of the latest epoch
 
     def persistence(self, inbox: Inbox | None = None) -> Persistence:
@@ -63,6 +64,7 @@ class WorkerInMemory:
             store=self.store,
             inbox=inbox or self.broker.open(),
             patience=Patience(first_s=self.patience_s, longest_s=10 * self.patience_s, hold_s=self.hold_s),
+            allowance=self.allowance,
         )
 
     def batches(self, persistence: Persistence | None = None) -> Batches:

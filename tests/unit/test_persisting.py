@@ -7,7 +7,7 @@ import pytest
 from tests.support.failing_store import FailingStore
 from tests.support.fake_broker import FakeBroker, FakeSession
 from tests.support.making import create, received
-from worker.service.persisting import CONFLICTS_AT_ONCE_MAX, CONFLICTS_MAX, Patience, Persistence
+from worker.service.persisting import CONFLICTS_AT_ONCE_MAX, CONFLICTS_MAX, Allowance, Patience, Persistence
 from worker.service.ports import CommitUnknown, EpochOver, StoreConflict, StoreUnavailable, Transaction
 
 AWAY = [StoreUnavailable("the disk is full"), CommitUnknown("the connection was lost")]
@@ -21,7 +21,7 @@ def persistence(
     store: FailingStore, session: FakeSession, *, pause_s: float = 0.0001, hold_s: float = 60
 ) -> Persistence:
     patience = Patience(first_s=pause_s, longest_s=10 * pause_s, hold_s=hold_s)
-    return Persistence(store=store, inbox=session, patience=patience)
+    return Persistence(store=store, inbox=session, patience=patience, allowance=Allowance())
 
 
 async def taking(broker: FakeBroker) -> FakeSession:

@@ -186,6 +186,43 @@ async def test_an_outage_gives_back_what_is_in_hand_and_costs_one_delivery(store
     assert worker.broker.acknowledged == [command]
 
 
+async def test_a_database_that_can_be_looked_into_and_takes_no_batch_costs_one_delivery_too(
+    store: FailingStore,
+) -> None:
+    worker = WorkerInMemory(store=store, hold_s=0)
+    command = received(create())
+    worker.broker.send(command)
+    tries: list[None] = []
+
+    async def takes_no_batch() -> None:
+        if worker.broker.in_hand and len(tries) < 10:
+            tries.append(None)
+            raise StoreUnavailable("somebody holds a lock")
+
+    store.meanwhile = takes_no_batch
+
+    assert await worker.work_off() == 2
+
+    assert len(tries) == 10
+    assert worker.broker.acknowledged == [command]
+
+
+async def test_after_a_batch_that_was_saved_the_next_outage_gives_back_again(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, hold_s=0)
+    away: list[None] = []
+
+    async def away_for_long() -> None:
+        if worker.broker.in_hand and len(away) < 2:
+            away.append(None)
+            raise StoreUnavailable("away")
+
+    store.meanwhile = away_for_long
+    for number in range(2):
+        away.clear()
+        worker.broker.send(received(create(f"cam-{number}")))
+        assert await worker.work_off() == 2
+
+
 async def test_while_an_outage_is_held_nothing_is_taken_and_then_it_goes_on_by_itself(store: FailingStore) -> None:
     worker = wide(WorkerInMemory(store=store))
     async with running(worker) as epoch:

@@ -13,7 +13,7 @@ from tests.support.making import create, received
 from tests.support.running import DEADLINE_S, held, running, wide
 from tests.support.worker_in_memory import WorkerInMemory, outbox
 from worker.service.messages import Outgoing, StoredEvent
-from worker.service.ports import EpochOver, StoreUnavailable
+from worker.service.ports import EpochOver, StoreConflict, StoreUnavailable
 from worker.service.process import Flow
 
 
@@ -138,3 +138,37 @@ async def test_a_cancelled_epoch_is_cancelled(store: FailingStore) -> None:
 
         with pytest.raises(asyncio.CancelledError):
             await epoch.task
+
+
+async def test_stopped_while_the_first_sweep_is_said_and_the_database_goes_it_just_ends(
+    store: FailingStore,
+) -> None:
+    worker = WorkerInMemory(store=store, event_retries=0)
+    worker.broker.fate = lambda message: Fate.REFUSED if isinstance(message, StoredEvent) else Fate.CONFIRMED
+    worker.broker.send(received(create()))
+    await worker.work_off()
+    worker.broker.fate = lambda _: Fate.CONFIRMED
+    let_go = held(worker)
+    async with running(worker) as epoch:
+        said = len(worker.broker.published(StoredEvent))
+        await epoch.until(lambda: len(worker.broker.published(StoredEvent)) > said)
+        epoch.stopping.set()
+
+        async def away() -> None:
+            raise StoreUnavailable("away")
+
+        store.meanwhile = away
+        let_go.set()
+        await epoch.end()
+
+
+async def test_changes_that_never_get_through_outside_of_a_batch_end_the_epoch(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store)
+
+    async def conflict() -> None:
+        raise StoreConflict("somebody was faster")
+
+    store.meanwhile = conflict
+    async with running(worker) as epoch:
+        with pytest.raises(EpochOver, match="again and again"):
+            await epoch.end()

@@ -7,6 +7,7 @@ from tests.support.making import create, received, stop
 from tests.support.worker_in_memory import AGES_LATER, WorkerInMemory, outbox
 from worker.service.housekeeping import Housekeeping
 from worker.service.messages import Said
+from worker.service.ports import StoreUnavailable, Transaction
 from worker.service.pruning import STEP_PAUSES, Pruner, Retention
 from worker.service.relay import Relay
 
@@ -28,8 +29,9 @@ class Pruning:
         self.worker = WorkerInMemory(store=store)
         self.stopwatch = Stopwatch()
         self.batches = self.worker.batches()
+        self.persistence = self.worker.persistence()
         self.pruner = Pruner(
-            persistence=self.worker.persistence(),
+            persistence=self.persistence,
             retention=Retention(handled_s=3_600, events_s=events_s, interval_s=600, limit=limit),
             clock=lambda: AGES_LATER,
             elapsed_s=self.stopwatch,
@@ -60,6 +62,24 @@ async def test_an_epoch_forgets_nothing_in_its_first_interval(store: FailingStor
     assert not pruning.pruner.due
     pruning.stopwatch.elapsed_s = 600
     assert pruning.pruner.due
+
+
+async def test_after_an_outage_it_waits_for_what_comes_again_first(store: FailingStore) -> None:
+    pruning = Pruning(store)
+    pruning.stopwatch.elapsed_s = 700
+
+    store.fail_next(StoreUnavailable("away"))
+    await pruning.persistence.persist(nothing)
+
+    assert not pruning.pruner.due
+    pruning.stopwatch.elapsed_s = 1_299
+    assert not pruning.pruner.due
+    pruning.stopwatch.elapsed_s = 1_300
+    assert pruning.pruner.due
+
+
+async def nothing(_transaction: Transaction) -> None:
+    """A look at a database."""
 
 
 async def test_it_goes_in_small_steps_until_nothing_is_left_and_then_rests(store: FailingStore) -> None:

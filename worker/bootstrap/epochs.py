@@ -8,10 +8,9 @@ from migrations import runner
 from worker.amqp.session import Session
 from worker.bootstrap import parts
 from worker.bootstrap.parts import Clock
-from worker.bootstrap.pipelines import Around, Ports, as_they_are, pipeline
+from worker.bootstrap.pipelines import Around, Experience, Ports, as_they_are, pipeline
 from worker.config import Settings
 from worker.runtime import Established
-from worker.service.caution import Caution
 from worker.service.ports import EpochOver, StoreUnavailable
 from worker.sql.store import SqlStore
 
@@ -38,7 +37,7 @@ class Epochs:
         self._around = around
         self._clock = clock
         self._sessions = parts.sessions(settings, clock)
-        self._caution = Caution()
+        self._experience = Experience()
         self._current: Session | None = None
         self._database_is_prepared = False
         self.stopping = asyncio.Event()
@@ -58,7 +57,7 @@ class Epochs:
             established()
             try:
                 ports = self._around(self._ports(session))
-                await pipeline(self._settings, ports, self._caution, self._clock).run(self.stopping)
+                await pipeline(self._settings, ports, self._experience, self._clock).run(self.stopping)
             finally:
                 self._current = None
 

@@ -1,7 +1,7 @@
 """The pipeline of one epoch, made from the settings and from what it stands on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from worker.amqp.codec.render import WireRenderer
@@ -14,7 +14,7 @@ from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating, Trial
 from worker.service.outbox import Outbox, ParkingPolicy
 from worker.service.outstanding import Outstanding
-from worker.service.persisting import Patience, Persistence
+from worker.service.persisting import Allowance, Patience, Persistence
 from worker.service.ports import Inbox, Publisher, Settlement, Store
 from worker.service.process import Flow, Pipeline
 from worker.service.pruning import Pruner, Retention
@@ -32,6 +32,14 @@ class Ports:
     settlement: Settlement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """What one epoch leaves to the next, beside what is in the store."""
+
+    caution: Caution = field(default_factory=Caution)
+    allowance: Allowance = field(default_factory=Allowance)
+
+
 Around = Callable[[Ports], Ports]
 """What stands between a pipeline and its ports, asked for each epoch. Faults are let in here, by tests."""
 
@@ -41,10 +49,15 @@ def as_they_are(ports: Ports) -> Ports:
     return ports
 
 
-def pipeline(settings: Settings, ports: Ports, caution: Caution, clock: Clock = parts.now) -> Pipeline:
-    """Build the pipeline of one epoch; nothing in it but the store and the caution has lived before."""
+def pipeline(settings: Settings, ports: Ports, experience: Experience, clock: Clock = parts.now) -> Pipeline:
+    """Build the pipeline of one epoch; nothing in it but the store and the experience has lived before."""
     outstanding, renderer = Outstanding(), WireRenderer()
-    persistence = Persistence(store=ports.store, inbox=ports.inbox, patience=Patience(hold_s=settings.hold_s))
+    persistence = Persistence(
+        store=ports.store,
+        inbox=ports.inbox,
+        patience=Patience(hold_s=settings.hold_s),
+        allowance=experience.allowance,
+    )
     outbox = Outbox(
         persistence=persistence,
         outstanding=outstanding,
@@ -70,7 +83,7 @@ def pipeline(settings: Settings, ports: Ports, caution: Caution, clock: Clock = 
         ),
         speaker=Speaker(publisher=ports.publisher, outstanding=outstanding, event_retries=settings.event_retries),
         settlement=ports.settlement,
-        caution=caution,
+        caution=experience.caution,
         flow=Flow(batch_max=settings.batch_max),
     )
 

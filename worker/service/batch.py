@@ -42,6 +42,7 @@ class Batches:
             # knows which it is, and through longer patience all the others would wait with it.
             conflicts_max=CONFLICTS_AT_ONCE_MAX,
         )
+        self._persistence.has_saved_a_batch()
         events = self._outstanding.claim(decided.due, cut=decided.cut)
         # Only now: until it is claimed, an event that was just marked would look like one nobody has published.
         self._outstanding.marked(decided.changes.published)

@@ -39,13 +39,38 @@ class Patience:
     hold_s: float = 15.0
 
 
-class Persistence:
-    """Runs transactions, one at a time. Belongs to one task of one epoch."""
+class Allowance:
+    """What an outage may cost: one delivery count, until a batch is saved again. It outlives the epochs.
 
-    def __init__(self, *, store: Store, inbox: Inbox, patience: Patience) -> None:
+    A database that can be looked into and takes no batch, as where somebody holds a lock, would else be given the
+    same messages back in every epoch, until the broker drops them.
+    """
+
+    def __init__(self) -> None:
+        self._is_left = True
+
+    def spend(self) -> bool:
+        """Whether what is in hand may go back to the queue; then not again."""
+        was_left, self._is_left = self._is_left, False
+        return was_left
+
+    def renew(self) -> None:
+        """A batch was saved: the outage is over."""
+        self._is_left = True
+
+
+class Persistence:
+    """Runs transactions, one at a time. Belongs to one task of one epoch.
+
+    `outages` counts how often the database was away.
+    """
+
+    def __init__(self, *, store: Store, inbox: Inbox, patience: Patience, allowance: Allowance) -> None:
         self._store = store
         self._inbox = inbox
         self._patience = patience
+        self._allowance = allowance
+        self.outages = 0
 
     async def persist(self, work: Work[T], *, conflicts_max: int = CONFLICTS_MAX) -> T:
         """Run the work in a transaction until one commits. While the database is away nothing is taken in.
@@ -53,8 +78,7 @@ class Persistence:
         After a commit whose answer was lost, the work runs again like any other: its first step finds the stored
         outcomes, and a command that is stored is answered from there.
 
-        Raises EpochOver where the database stayed away so long that what is in hand should go back to the queue:
-        one delivery count is what an outage costs, for the next epoch takes nothing before the database answers.
+        Raises EpochOver where the database stayed away so long that what is in hand should go back to the queue.
         Raises InboxClosed where it is away and nothing was taken nor will be.
         Raises StoreConflict where beginning again so often did not help. What the work raises passes through.
         """
@@ -64,17 +88,23 @@ class Persistence:
             reason = str(away)
         return await self._outlast(work, reason, conflicts_max)
 
+    def has_saved_a_batch(self) -> None:
+        """Note that it is not only looking that works: then the next outage may give back what is in hand."""
+        self._allowance.renew()
+
     async def once(self, work: Work[T]) -> T:
         """Run the work in one transaction, without any patience. Raises what `Store.transact` does."""
         return await self._store.transact(work)
 
     async def _outlast(self, work: Work[T], reason: str, conflicts_max: int) -> T:
+        self.outages += 1
         waits = self._pauses()
         give_up_at_s = asyncio.get_running_loop().time() + self._patience.hold_s
         while True:
             log.warning("database.unavailable", extra={"reason": reason})
             has_started = await self._inbox.pause()
-            if has_started and asyncio.get_running_loop().time() >= give_up_at_s:
+            is_enough = asyncio.get_running_loop().time() >= give_up_at_s
+            if has_started and is_enough and self._allowance.spend():
                 raise EpochOver("the database is away: what is in hand goes back to the queue")
             await asyncio.sleep(next(waits))
             try:

@@ -5,6 +5,7 @@ queue of one batch stands between them: publishing stays in order, and memory st
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from worker.service.caution import Caution
 from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating
 from worker.service.messages import Incoming, Said
-from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement
+from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement, StoreConflict
 from worker.service.say import Speaker
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class Pipeline:
                 raise
             raise EpochOver(str(_first(over))) from group
         # Nothing is in hand any more; what was confirmed last is marked, so that nobody says it again.
-        await self._housekeeping.idle()
+        with contextlib.suppress(InboxClosed, StoreConflict):  # then it is said again, which is no harm
+            await self._housekeeping.idle()
 
     async def _close_when(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -83,6 +85,8 @@ class Pipeline:
             await self._begin()
             while True:
                 await self._decide_next()
+        except StoreConflict as conflict:  # outside of a batch: no command is to blame
+            raise EpochOver("somebody else's changes kept ours from being saved again and again") from conflict
         except InboxClosed:
             await self._put(await self._isolating.finish())
             await self._decided.put(None)

@@ -32,8 +32,8 @@ class Pruner:
     """Prunes in steps of `limit` rows, each in a transaction of its own. Belongs to the task that carries out
     batches.
 
-    An epoch prunes nothing in its first interval: what was delivered before it began is redelivered first, and may
-    be older than the retention if all workers were away for so long.
+    It prunes nothing in the first interval of an epoch, nor after an outage of the database: what was delivered
+    before is redelivered first, and may be older than the retention where everything was away for so long.
     """
 
     def __init__(
@@ -48,11 +48,15 @@ class Pruner:
         self._retention = retention
         self._clock = clock
         self._elapsed_s = elapsed_s
+        self._outages = persistence.outages
         self._next_at_s = elapsed_s() + retention.interval_s
 
     @property
     def due(self) -> bool:
         """Whether it is time for a step."""
+        if self._outages != self._persistence.outages:
+            self._outages = self._persistence.outages
+            self._next_at_s = self._elapsed_s() + self._retention.interval_s
         return self._elapsed_s() >= self._next_at_s
 
     async def step(self) -> None:

@@ -2,35 +2,35 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
+from tests.faults.checks.causes import Chances, causes_are_known
 from tests.faults.checks.reading import CHANGES, Fact, Stream, read_fact, read_told
 from tests.faults.checks.violation import Invariant, Violation
 from tests.faults.history import Answer, History, Key, Request
 from tests.faults.snapshot import HandledRow, Snapshot, StreamRow
 
+ONE_CHANCE: Final = Chances()
+
 Saying = tuple[str, bytes]
 """What a request says: its kind and its body. The same key with another saying is a misuse of the key."""
 
+_REPLY: Final = ("stream.reply", "application/json")
+_PROBLEM: Final = ("stream.problem", "application/problem+json")
 
-def effects_happen_once(history: History, snapshot: Snapshot) -> list[Violation]:
-    """I2. A key has one effect, and it is the one that is remembered; a stream's version is the number of its
-    events, and a device's sequence the number of all of its.
+
+def effects_happen_once(history: History, snapshot: Snapshot, chances: Chances = ONE_CHANCE) -> list[Violation]:
+    """I2. A key has one effect, and it is the one that is remembered; no effect is without a cause. A stream's
+    version is the number of its events, a device's sequence the number of all of its, and its latest stream the
+    one that began last.
     """
     facts = [fact for row in snapshot.events if (fact := read_fact(row.body))]
-    return [*_twice(history, facts), *_half_done(snapshot, facts), *_miscounted(snapshot, facts)]
-
-
-def _twice(history: History, facts: Sequence[Fact]) -> Iterator[Violation]:
-    """An event names its cause but not who sent it: a message id has as many effects as senders who used it."""
-    senders: defaultdict[str | None, set[str]] = defaultdict(set)
-    for request in history.requests:
-        if not request.is_poison:
-            senders[request.message_id].add(request.sender)
-    for cause, effects in Counter(fact.cause for fact in facts).items():
-        if cause not in senders:
-            yield _broken(Invariant.I2, f"message id {cause}", f"{effects} effects, and nobody sent it")
-        elif cause is not None and effects > len(senders[cause]):
-            yield _broken(Invariant.I2, f"message id {cause}", f"{effects} effects")
+    return [
+        *causes_are_known(history, snapshot, facts, chances),
+        *_half_done(snapshot, facts),
+        *_miscounted(snapshot, facts),
+        *_outdated(snapshot, facts),
+    ]
 
 
 def _half_done(snapshot: Snapshot, facts: Sequence[Fact]) -> Iterator[Violation]:
@@ -55,16 +55,25 @@ def _miscounted(snapshot: Snapshot, facts: Sequence[Fact]) -> Iterator[Violation
             yield _broken(Invariant.I2, f"device {device.id}", detail)
 
 
+def _outdated(snapshot: Snapshot, facts: Sequence[Fact]) -> Iterator[Violation]:
+    begun = [fact for fact in facts if fact.type == "stream.created"]
+    latest = {fact.stream.device_id: fact.stream.id for fact in sorted(begun, key=lambda fact: fact.sequence)}
+    for device in snapshot.devices:
+        if device.latest_stream_id != latest.get(device.id):
+            detail = f"latest stream {device.latest_stream_id}, the last to begin was {latest.get(device.id)}"
+            yield _broken(Invariant.I2, f"device {device.id}", detail)
+
+
 def answers_agree(history: History, snapshot: Snapshot) -> list[Violation]:
     """I5. All answers to one key and one saying are the same, and the same as what is remembered; a second saying
-    is told `message_id_reused`. What an answer shows of a stream is what the database has of it. Problems that
-    are retryable are not remembered, and count for nothing here.
+    is told `message_id_reused`. An answer goes by the type of what it is, and what it shows of a stream is what
+    the database has of it. Problems that are retryable are not remembered: only their type counts here.
     """
     remembered = {row.key: row for row in snapshot.handled}
     found: list[Violation] = []
     for key, by_saying in _answers(history).items():
         found += _differing(key, by_saying, remembered.get(key))
-    return [*found, *_unlike_the_database(history, snapshot)]
+    return [*found, *_mislabelled(history), *_unlike_the_database(history, snapshot)]
 
 
 def _answers(history: History) -> Mapping[Key, Mapping[Saying, Sequence[Answer]]]:
@@ -98,6 +107,15 @@ def _differing(
 
 def _form(row: HandledRow) -> tuple[str, str, bytes]:
     return row.reply_type, row.reply_content_type, row.reply_body
+
+
+def _mislabelled(history: History) -> Iterator[Violation]:
+    for answer in history.answers:
+        told = read_told(answer.body)
+        label = (answer.type, answer.content_type)
+        if told.word != "unreadable" and label != (_REPLY if told.stream else _PROBLEM):
+            what = f"answer to {answer.correlation_id} at {answer.heard_by}"
+            yield _broken(Invariant.I5, what, f"it goes as {label}, and is {answer.body!r}")
 
 
 def _unlike_the_database(history: History, snapshot: Snapshot) -> Iterator[Violation]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tests.faults.checks.reading import Fact, read_fact
 from tests.faults.checks.violation import Invariant, Violation
 from tests.faults.history import Event, History
-from tests.faults.snapshot import Snapshot
+from tests.faults.snapshot import EventRow, Snapshot
 
 
 def events_are_as_committed(history: History, snapshot: Snapshot) -> list[Violation]:
@@ -85,8 +85,8 @@ def events_are_in_order(history: History) -> list[Violation]:
 
 
 def one_id_is_one_fact(history: History, snapshot: Snapshot) -> list[Violation]:
-    """I7. What is published under an id is the committed bytes each time, and what the message says of itself is
-    what is in it; and no two ids stand for the same change.
+    """I7. What is published under an id is the committed bytes each time, and what the message and the row say of
+    themselves is what is in them; and no two ids stand for the same change.
     """
     bodies: defaultdict[str | None, set[bytes]] = defaultdict(set)
     for row in snapshot.events:
@@ -98,7 +98,7 @@ def one_id_is_one_fact(history: History, snapshot: Snapshot) -> list[Violation]:
         for id_, forms in bodies.items()
         if len(forms) > 1
     ]
-    return [*found, *_mislabelled(history.events), *_ambiguous(bodies)]
+    return [*found, *_mislabelled(history.events), *_misfiled(snapshot.events), *_ambiguous(bodies)]
 
 
 def _mislabelled(events: Sequence[Event]) -> Iterator[Violation]:
@@ -109,6 +109,18 @@ def _mislabelled(events: Sequence[Event]) -> Iterator[Violation]:
             yield _broken(Invariant.I7, f"event {event.message_id}", f"no event can be read from {event.body!r}")
         elif label != (fact.id, fact.type, f"{fact.type}.{fact.stream.device_id}"):
             yield _broken(Invariant.I7, f"event {fact.id}", f"it goes as {label}, and is {event.body!r}")
+
+
+def _misfiled(rows: Sequence[EventRow]) -> Iterator[Violation]:
+    for row in rows:
+        fact = read_fact(row.body)
+        label = (row.event_id, row.device_id, row.sequence, row.type)
+        if (
+            fact is None
+            or label != (fact.id, fact.stream.device_id, fact.sequence, fact.type)
+            or {row.at, fact.time or row.at} != {fact.changed_at}
+        ):
+            yield _broken(Invariant.I7, f"event {row.event_id}", f"committed as {row}")
 
 
 def _ambiguous(bodies: Mapping[str | None, Iterable[bytes]]) -> Iterator[Violation]:

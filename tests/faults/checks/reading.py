@@ -37,13 +37,19 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What an event says."""
+    """What an event says. Its time is that of the change, and may be left to the stream to say."""
 
     id: str
     type: str
     sequence: int
     cause: str | None
+    time: str | None
     stream: Stream
+
+    @property
+    def changed_at(self) -> str | None:
+        """When its stream became what it shows, as the stream says it."""
+        return self.stream.created_at if self.type == "stream.created" else self.stream.stopped_at
 
 
 def read_told(body: bytes) -> Told:
@@ -66,9 +72,19 @@ def read_fact(body: bytes) -> Fact | None:
             type=content["type"],
             sequence=int(content["sequence"]),
             cause=content.get("causationid"),
+            time=content.get("time"),
             stream=_stream(content["data"]["stream"]),
         )
     except (ValueError, KeyError, TypeError):
+        return None
+
+
+def read_named(body: bytes) -> str | None:
+    """Read what a command is about: a device's id, or a stream's id or code; None where it names nothing."""
+    try:
+        content: dict[str, Any] = json.loads(body)
+        return str(next(content[name] for name in ("device_id", "stream_id", "code") if name in content))
+    except (ValueError, TypeError, StopIteration, RecursionError):
         return None
 
 

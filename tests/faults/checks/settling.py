@@ -15,7 +15,8 @@ _TO_BROKER, _TO_WORKER = Direction.TO_BROKER, Direction.TO_WORKER
 
 def confirms_come_first(seen: Sequence[Seen], history: History, snapshot: Snapshot) -> list[Violation]:
     """I13. Between a command's delivery and its acknowledgement a reply of its own (or its dead letter) is
-    published and confirmed or refused, and by then so is its event, whenever that was.
+    published and confirmed or refused, and by then so is its event, whenever that was. Where there were answers,
+    there were acknowledgements to be seen.
 
     `seen` is of all workers of the trial. A command without a message id cannot be followed on the wire. One that
     was refused because its message id was another's owes its reply, and not the other's event. An event may wait
@@ -23,7 +24,7 @@ def confirms_come_first(seen: Sequence[Seen], history: History, snapshot: Snapsh
     """
     replies, events, misused = _replies(history), _events(history, snapshot), _misused(history)
     wire = _Wire()
-    found: list[Violation] = []
+    found = list(_unseen(seen, history))
     for at, frame in enumerate(sorted(seen, key=lambda frame: frame.at_s)):
         for delivery in wire.acknowledged_by(at, frame):
             name = delivery.message_id or ""
@@ -35,6 +36,14 @@ def confirms_come_first(seen: Sequence[Seen], history: History, snapshot: Snapsh
                 missing.append("its reply")
             found += [_early(frame, name, what) for what in missing]
     return found
+
+
+def _unseen(seen: Sequence[Seen], history: History) -> Iterator[Violation]:
+    """Who looked at the wrong wire, or at none, has not seen that all is well."""
+    is_ack = ((frame.direction, frame.method) == (_TO_BROKER, "Basic.Ack") for frame in seen)
+    if history.answers and not any(is_ack):
+        detail = f"{len(history.answers)} answers, and no acknowledgement by a worker was seen"
+        yield Violation(invariant=Invariant.I13, what="the wire", detail=detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Final
 from typing_extensions import override
 
 from tests.faults.checks.accounts import everybody_is_answered, nothing_is_lost, poison_is_accounted_for
+from tests.faults.checks.causes import Chances
 from tests.faults.checks.effects import answers_agree, effects_happen_once, senders_are_apart
 from tests.faults.checks.facts import (
     events_are_as_committed,
@@ -35,19 +36,21 @@ _OUT_OF_ORDER: Final = (Invariant.I6,)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """What else there is to know about a trial. What nobody has watched is not judged: `pulses` and `footprints`
-    (before and after), `seen` on the wire; each of all workers.
+    (before and after), `seen` on the wire, which is None then; each of all workers.
 
     `healed_at_s` and `within_s`: when the fault ended, and how much later all must be well; already from
-    `settled_at_s` on, where that was seen. `crashes`: how often a worker was ended without a goodbye.
+    `settled_at_s` on, where that was seen. `crashes`: how often a worker was ended without a goodbye; `reruns`:
+    how often one began again what it may have committed, where somebody has counted.
     """
 
     healed_at_s: float
     within_s: float
     settled_at_s: float = math.inf
     crashes: int = 0
+    reruns: float = math.inf
     pulses: Sequence[Pulse] = ()
     footprints: tuple[Footprint, Footprint] | None = None
-    seen: Sequence[Seen] = ()
+    seen: Sequence[Seen] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +126,10 @@ def verdict(history: History, snapshot: Snapshot, circumstances: Circumstances) 
 
 def _of_the_books(history: History, snapshot: Snapshot, circumstances: Circumstances) -> Sequence[Violation]:
     healed_at_s, within_s = circumstances.healed_at_s, circumstances.within_s
+    chances = Chances(seen=circumstances.seen, crashes=circumstances.crashes, reruns=circumstances.reruns)
     return [
         *nothing_is_lost(history, snapshot),
-        *effects_happen_once(history, snapshot),
+        *effects_happen_once(history, snapshot, chances),
         *events_are_as_committed(history, snapshot),
         *one_stream_is_active(history, snapshot),
         *answers_agree(history, snapshot),
@@ -139,7 +143,9 @@ def _of_the_books(history: History, snapshot: Snapshot, circumstances: Circumsta
 
 
 def _of_the_worker(history: History, snapshot: Snapshot, circumstances: Circumstances) -> Sequence[Violation]:
-    found = confirms_come_first(circumstances.seen, history, snapshot)
+    found: list[Violation] = []
+    if circumstances.seen is not None:
+        found += confirms_come_first(circumstances.seen, history, snapshot)
     healed_at_s, within_s = circumstances.healed_at_s, circumstances.within_s
     for worker in sorted({pulse.worker for pulse in circumstances.pulses}):
         found += the_worker_is_back(
