@@ -71,6 +71,14 @@ class PrivateBroker(PrivateServer):
         return run_tool(command, env=self._environment(), cwd=self._folder.path, deadline_s=_CTL_DEADLINE_S)
 
     @override
+    def run_out_of_memory(self) -> None:
+        """Have it take no more publishes from anybody: its memory alarm."""
+        self.ctl("set_vm_memory_high_watermark", "0.000001")
+
+    def have_memory_again(self) -> None:
+        """End the memory alarm: RabbitMQ's default limit, 0.4 of the machine's memory."""
+        self.ctl("set_vm_memory_high_watermark", "0.4")
+
     def _launch(self, children: list[Child]) -> None:
         folder, env = self._folder.path, self._environment()
         self._node.write(folder, self._settings | self._tls_settings())

@@ -23,14 +23,11 @@ from devtools.postgres import PrivatePostgres
 from tests.faults.matrix import Case, Choice, cases
 from tests.faults.table import machine, sections, write_into
 from tests.faults.trial import Outcome
-from tests.faults.world import SETUPS, Servers, Setup
+from tests.faults.world import POSTGRES_SETTINGS, SETUPS, SETUPS_BY_NAME, Servers, Setup
 
 CONNECT_WITHIN_S: Final = 10.0
 AT_ONCE: Final = 3  # a trial waits most of its time; more would find a machine of two CPUs too slow
-POSTGRES: Final = {"fsync": "off", "max_connections": "200"}
 EXIT_VIOLATED: Final = 1
-
-_SETUPS: Final = dict(zip(("sqlite", "postgresql-1", "postgresql-3"), SETUPS, strict=True))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="streams-faults-"))
     with ExitStack() as stack:
         broker = stack.enter_context(PrivateBroker())
-        postgres = stack.enter_context(PrivatePostgres(settings=POSTGRES))
+        postgres = stack.enter_context(PrivatePostgres(settings=POSTGRES_SETTINGS))
         servers = Servers(broker=broker, postgres=postgres, folder=folder)
         outcomes = asyncio.run(_run(servers, chosen, at_once=asked.at_once))
         kind = machine(broker, asyncio.run(_postgres_version(postgres)))
@@ -109,7 +106,11 @@ def _parser() -> argparse.ArgumentParser:
         "--runs", type=int, default=1, help="of each fault on each setup, each with a seed of its own"
     )
     parser.add_argument(
-        "--setup", type=_setups, default=SETUPS, metavar="NAMES", help=f"of {', '.join(_SETUPS)}; default: all"
+        "--setup",
+        type=_setups,
+        default=SETUPS,
+        metavar="NAMES",
+        help=f"of {', '.join(SETUPS_BY_NAME)}; default: all",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the first run's load")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="how many trials run beside each other")
@@ -121,9 +122,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _setups(names: str) -> Sequence[Setup]:
     try:
-        return [_SETUPS[name] for name in names.split(",")]
+        return [SETUPS_BY_NAME[name] for name in names.split(",")]
     except KeyError as unknown:
-        raise argparse.ArgumentTypeError(f"{unknown} is none of {', '.join(_SETUPS)}") from None
+        raise argparse.ArgumentTypeError(f"{unknown} is none of {', '.join(SETUPS_BY_NAME)}") from None
 
 
 if __name__ == "__main__":

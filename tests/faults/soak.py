@@ -16,13 +16,11 @@ from devtools.postgres import PrivatePostgres
 from tests.faults.soak_report import line_of, table_of
 from tests.faults.soaked import Moment, Soaked
 from tests.faults.soaking import soak
-from tests.faults.world import SETUPS, Servers, Setup
+from tests.faults.world import POSTGRES_SETTINGS, SETUPS_BY_NAME, Servers, Setup
 
 MINUTES: Final = 15.0
-POSTGRES: Final = {"fsync": "off", "max_connections": "200"}
 EXIT_VIOLATED: Final = 1
 
-_SETUPS: Final = dict(zip(("sqlite", "postgresql-1", "postgresql-3"), SETUPS, strict=True))
 _SHARES: Final = {"postgresql-3": 2 / 3, "sqlite": 1 / 3}
 
 
@@ -30,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say; return 0 where every promise held."""
     told = _parser().parse_args(arguments)
     shares = {told.setup: 1.0} if told.setup else _SHARES
-    parts = [(_SETUPS[name], share * told.minutes * 60) for name, share in shares.items()]
+    parts = [(SETUPS_BY_NAME[name], share * told.minutes * 60) for name, share in shares.items()]
     # Their connections break all the time here, and each of them would say so.
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(folder: Path, parts: Sequence[tuple[Setup, float]], seed: int) -> list[Soaked]:
-    with PrivateBroker() as broker, PrivatePostgres(settings=POSTGRES) as postgres:
+    with PrivateBroker() as broker, PrivatePostgres(settings=POSTGRES_SETTINGS) as postgres:
         servers = Servers(broker=broker, postgres=postgres, folder=folder)
         return [
             await soak(servers, setup, length_s=length_s, seed=seed, say=_say_moment) for setup, length_s in parts
@@ -61,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--setup",
-        choices=_SETUPS,
+        choices=SETUPS_BY_NAME,
         help="only this one; default: two thirds of the time postgresql-3, one third sqlite",
     )
     return parser

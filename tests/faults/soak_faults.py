@@ -20,9 +20,6 @@ from tests.faults.world import Database, Setup, World
 from tests.support.line_faults import Fault as LineFault
 from tests.support.proxy_lines import Lines
 
-HIGH_WATERMARK: Final = "0.4"
-NO_MEMORY: Final = "0.000001"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoakFault:
@@ -108,10 +105,7 @@ _OF_EVERYBODY: Final = [
     SoakFault(name="the broker frozen", harm=_broker(PrivateBroker.pause, PrivateBroker.resume), lasts_s=(1, 6)),
     SoakFault(
         name="the broker out of memory",
-        harm=_broker(
-            lambda broker: broker.ctl("set_vm_memory_high_watermark", NO_MEMORY),
-            lambda broker: broker.ctl("set_vm_memory_high_watermark", HIGH_WATERMARK),
-        ),
+        harm=_broker(PrivateBroker.run_out_of_memory, PrivateBroker.have_memory_again),
     ),
     SoakFault(
         name="all connections closed by the broker",

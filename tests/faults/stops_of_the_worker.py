@@ -135,13 +135,11 @@ async def _is_migrating(worker: WorkerProcess) -> bool:
 
 @asynccontextmanager
 async def _alarm(broker: PrivateBroker) -> AsyncIterator[None]:
-    """Have the broker say that it is out of memory: it takes no more publishes from anybody."""
-    before = broker.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().").strip()
-    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.000001")
+    await asyncio.to_thread(broker.run_out_of_memory)
     try:
         yield
     finally:
-        await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", before)
+        await asyncio.to_thread(broker.have_memory_again)
 
 
 @asynccontextmanager

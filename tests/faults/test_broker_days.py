@@ -152,13 +152,13 @@ async def test_a_delivery_held_beyond_the_consumer_timeout_is_answered_afterward
 
 
 async def test_under_a_memory_alarm_it_is_not_ready_and_afterwards_it_is(day: BadDay) -> None:
-    await asyncio.to_thread(day.broker.ctl, "set_vm_memory_high_watermark", "0.000001")
+    await asyncio.to_thread(day.broker.run_out_of_memory)
     try:
         await day.until_not_ready()
         await day.until_an_epoch_ends("is a memory or disk alarm on?")
         assert (await day.worker.readiness())[0] == 503
     finally:
-        await asyncio.to_thread(day.broker.ctl, "set_vm_memory_high_watermark", "0.4")
+        await asyncio.to_thread(day.broker.have_memory_again)
 
     await day.assert_it_works()
 

@@ -102,10 +102,7 @@ async def test_told_to_stop_while_the_broker_is_of_no_use_it_goes_in_time(
 _TROUBLES: dict[str, tuple[Callable[[PrivateBroker], object], Callable[[PrivateBroker], object]]] = {
     "frozen": (PrivateBroker.pause, PrivateBroker.resume),
     "killed": (PrivateBroker.kill, PrivateBroker.start),
-    "alarmed": (
-        lambda broker: broker.ctl("set_vm_memory_high_watermark", "0.000001"),
-        lambda broker: broker.ctl("set_vm_memory_high_watermark", "0.4"),
-    ),
+    "alarmed": (PrivateBroker.run_out_of_memory, PrivateBroker.have_memory_again),
 }
 
 

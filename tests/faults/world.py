@@ -49,6 +49,8 @@ SETUPS: Final = (
     Setup(database=Database.POSTGRESQL, workers=1),
     Setup(database=Database.POSTGRESQL, workers=3),
 )
+SETUPS_BY_NAME: Final = dict(zip(("sqlite", "postgresql-1", "postgresql-3"), SETUPS, strict=True))
+POSTGRES_SETTINGS: Final = {"fsync": "off", "max_connections": "200"}  # of a server for several trials at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -269,13 +269,13 @@ async def test_a_broker_that_takes_no_more_bytes_is_left_within_a_few_seconds(
 
 
 async def test_a_memory_alarm_is_said_and_nothing_is_taken_in(broker: PrivateBroker, namespace: str) -> None:
-    broker.ctl("set_vm_memory_high_watermark", "0.000001")
+    broker.run_out_of_memory()
     try:
         with pytest.raises(EpochOver, match="memory or disk alarm"):
             async with sessions(broker.url, namespace, confirm_timeout_s=0.5).open():
                 pass
     finally:
-        broker.ctl("set_vm_memory_high_watermark", "0.4")
+        broker.have_memory_again()
 
 
 async def test_ended_it_leaves_no_consumer_and_no_connection(opening: Sessions, broker: PrivateBroker) -> None:

@@ -17,6 +17,7 @@ from aiormq.exceptions import DeliveryError
 from devtools.broker import PrivateBroker
 from tests.support.broker_users import User, make
 from tests.support.command_line import Ended, command, environment
+from tests.support.direct_addresses import direct_address
 from tests.support.graveyard import Graveyard
 from tests.support.proxy import Proxy
 from tests.support.wire import Device, Subscriber, eventually
@@ -44,6 +45,7 @@ def headers_of(sent: AbstractIncomingMessage) -> dict[str, object]:
 
 
 async def test_a_command_goes_back_as_it_came(graveyard: Graveyard) -> None:
+    sent_at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     await graveyard.bury(
         b'{"device_id": "cam-1"}',
         message_id="m-7",
@@ -51,7 +53,7 @@ async def test_a_command_goes_back_as_it_came(graveyard: Graveyard) -> None:
         reply_to="amq.gen-x",
         content_type="application/json",
         app_id="cam",
-        timestamp=datetime(2026, 1, 12, tzinfo=UTC),
+        timestamp=sent_at,
         headers={"traceparent": "00-1", "x-streams-expiration": "10", "x-streams-user-id": "guest"},
     )
 
@@ -70,9 +72,45 @@ async def test_a_command_goes_back_as_it_came(graveyard: Graveyard) -> None:
         "stream.create",
     )
     assert (sent.content_type, sent.app_id, sent.user_id) == ("application/json", "cam", "guest")
-    assert (sent.timestamp, sent.expiration, sent.delivery_mode) == (datetime(2026, 1, 12, tzinfo=UTC), None, 2)
+    assert (sent.timestamp, sent.expiration, sent.delivery_mode) == (sent_at, None, 2)
     assert headers_of(sent) == {"traceparent": "00-1"}
     assert await graveyard.listed() == []
+
+
+async def test_an_asker_by_a_direct_address_is_not_answered_after_so_long(graveyard: Graveyard) -> None:
+    """A worker's reply to one that is gone may cost it a connection, and is heard by nobody."""
+    await graveyard.bury(b"late", reply_to=direct_address("reply@1", 700), correlation_id="c-7")
+
+    _, sent = await replayed(graveyard)
+
+    assert (sent.body, sent.reply_to, sent.correlation_id) == (b"late", None, "c-7")
+
+
+async def test_what_a_worker_would_refuse_for_its_age_stays_a_letter(graveyard: Graveyard) -> None:
+    await graveyard.bury(b"sent long ago", message_id="sent", timestamp=datetime.now(UTC) - timedelta(seconds=90))
+    await graveyard.bury(b"dead long ago", message_id="dead", died_s_ago=90)
+    await graveyard.bury(b"in time", message_id="young", died_s_ago=30)
+    memory = {"STREAMS_HANDLED_RETENTION_S": "60"}
+
+    would = await graveyard.dead("replay", "--dry-run", **memory)
+    would_json = await graveyard.dead("replay", "--dry-run", "--json", **memory)
+    did = await graveyard.dead("replay", "--yes", **memory)
+    did_json = await graveyard.dead("replay", "--yes", "--json", **memory)
+
+    def outcomes(ended: Ended) -> list[tuple[str, str]]:
+        return [(one["message_id"], one.get("outcome")) for one in map(json.loads, ended.out.splitlines())]
+
+    assert (would.code, [line.split()[4] for line in would.out.splitlines()[1:]]) == (0, ["young"])
+    *too_old, count, hint = would.err.splitlines()
+    assert [line.split()[:2] for line in too_old] == [["too_old:", "1"], ["too_old:", "2"]]
+    assert "2 of them are older than STREAMS_HANDLED_RETENTION_S" in hint
+    assert count == "1 of 3 letters would be replayed; nothing was changed."
+    assert outcomes(would_json) == [("sent", "too_old"), ("dead", "too_old"), ("young", None)]
+    assert (did.code, did.out) == (1, "replayed 1, too_old 2\n")
+    assert "`dead discard` removes them" in did.err.splitlines()[-1]
+    assert (did_json.code, outcomes(did_json)) == (1, [("sent", "too_old"), ("dead", "too_old")])
+    assert await graveyard.ids() == ["sent", "dead"]
+    assert (await graveyard.get(f"{graveyard.namespace}.commands")).message_id == "young"
 
 
 async def test_what_had_expired_does_not_expire_again_and_says_when_it_died(graveyard: Graveyard) -> None:

@@ -1,11 +1,13 @@
 """Direct replies: an address that ends the connection costs nobody but itself."""
 
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from tests.support.direct_addresses import direct_address
 from tests.support.fake_channel import HANGS, FakeChannel, Fate, nack, wire
 from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.direct_replies import ENDS_MAX, DirectReplies
@@ -136,6 +138,41 @@ async def test_an_address_that_proved_good_loses_nothing_by_a_flood() -> None:
 
     assert ends == [REFUSED] * 100 + [CONFIRMED, REFUSED, CONFIRMED]
     assert line.sent("good") == 3
+
+
+@pytest.mark.parametrize("forged_count", [12, 40, 100, 200])
+async def test_new_askers_lose_nothing_by_forged_addresses_among_them(forged_count: int) -> None:
+    honest = [direct_address("reply@1", number) for number in range(256 - forged_count)]
+    forged = [direct_address(f"forged@{number}", number) for number in range(forged_count)]
+    keys = honest + forged
+    random.Random(1).shuffle(keys)
+    line = Line(*forged)
+
+    assert await send(line, keys) == [REFUSED if key in forged else CONFIRMED for key in keys]
+    assert len(line.channels) <= ENDS_MAX + 1
+
+
+async def test_new_askers_lose_nothing_where_forged_addresses_came_first() -> None:
+    same = [direct_address("forged@0", number) for number in range(100)]
+    other = [direct_address(f"forged@{number}", number) for number in range(100)]
+    honest = [direct_address("reply@1", number) for number in range(3)]
+    line = Line(*same, *other)
+
+    assert await send(line, [*same, *other, *honest]) == [REFUSED] * 200 + [CONFIRMED] * 3
+    assert len(line.channels) == ENDS_MAX
+
+
+async def test_who_is_like_one_that_proved_good_loses_nothing_in_later_rounds() -> None:
+    forged = [direct_address(f"forged@{number}", 0) for number in range(100)]
+    line = Line(*forged)
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+    await replies.send([wire(direct_address("reply@1", 1))])
+
+    ends = await replies.send([wire(key) for key in [*forged, direct_address("reply@1", 2)]])
+
+    assert ends == [REFUSED] * 100 + [CONFIRMED]
+    assert line.channels[0].sent[1] == direct_address("reply@1", 2)
 
 
 async def test_replies_to_one_address_keep_their_order() -> None:

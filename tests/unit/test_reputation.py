@@ -1,5 +1,8 @@
 """What is remembered of direct reply addresses, and how much of it."""
 
+import pytest
+
+from tests.support.direct_addresses import direct_address
 from worker.amqp.reputation import ADDRESSES_MAX, Reputation
 
 
@@ -52,3 +55,50 @@ def test_the_oldest_are_forgotten() -> None:
     assert reputation.is_good("good-1")
     assert not reputation.is_suspect("bad-0")
     assert reputation.is_suspect("bad-1")
+
+
+def test_one_that_proved_good_speaks_for_those_that_differ_in_the_low_bits_of_the_process_alone() -> None:
+    reputation = Reputation()
+    reputation.confirmed(direct_address("reply@1", 700))
+
+    assert reputation.is_good(direct_address("reply@1", 701, key="another=="))
+    assert reputation.is_good(direct_address("reply@1", 2**15 - 1))
+    assert not reputation.is_good(direct_address("reply@2", 700))
+    assert not reputation.is_good(direct_address("reply@1", 2**15))
+    assert not reputation.is_good(direct_address("reply@1", 700, serial=2**13))
+    assert not reputation.is_good(direct_address("reply@1", 700, creation=bytes(4)))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "amq.rabbitmq.reply-to.x",
+        "amq.rabbitmq.reply-to.AAAA.BBBB",
+        "amq.rabbitmq.reply-to.caf\xe9.BBBB",
+        "amq.rabbitmq.reply-to.A.B",
+        direct_address("reply@1", 1).replace("=.", "."),
+        direct_address("reply@1", 1).replace("=.", "===."),
+        direct_address("reply@1", 1).replace("=.", "=\n."),
+        direct_address("reply@1", 1).replace("o=.", "p=."),
+        direct_address("reply@1", 1).removesuffix(".key=="),
+    ],
+)
+def test_an_address_of_another_form_speaks_for_itself_and_has_nobody_to_speak_for_it(odd: str) -> None:
+    reputation = Reputation()
+    reputation.confirmed(direct_address("reply@1", 1))
+
+    assert not reputation.is_good(odd)
+
+    reputation.confirmed(odd)
+    assert reputation.is_good(odd)
+    assert not reputation.is_good(odd + "x")
+
+
+def test_where_one_ends_the_connection_none_like_it_is_good_any_more_and_none_else_is_suspect() -> None:
+    reputation = Reputation()
+    reputation.confirmed(direct_address("reply@1", 1))
+
+    reputation.struck(direct_address("reply@1", 2))
+
+    assert not reputation.is_good(direct_address("reply@1", 1))
+    assert not reputation.is_suspect(direct_address("reply@1", 1))

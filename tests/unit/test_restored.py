@@ -1,16 +1,20 @@
 """Commands made of dead letters: as they came."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from tests.support.deliveries import delivery
+from tests.support.direct_addresses import direct_address
+from worker.amqp.codec.age import AgeLimit
 from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.letter import Letter, read_letter
 from worker.amqp.messages import WireMessage
+from worker.amqp.replaying import Fate, foreseen
 from worker.amqp.restored import restored
 from worker.amqp.topology import topology
 
@@ -88,6 +92,37 @@ def test_without_a_message_id_it_stays_so() -> None:
     assert message.properties.message_id, "else aiormq makes one up"
     assert on_the_wire(message).message_id is None
     assert on_the_wire(message).message_type == "stream.create"
+
+
+@pytest.mark.parametrize("address", [direct_address("reply@1", 1), "amq.rabbitmq.reply-to"])
+def test_who_asked_by_a_direct_address_does_not_wait_any_more(address: str) -> None:
+    assert on_the_wire(back(delivery(message_id="m-1", reply_to=address))).reply_to is None
+
+
+@pytest.mark.parametrize("address", ["amq.gen-x", "streams.reply.cam-1"])
+def test_who_asked_by_a_queue_is_answered(address: str) -> None:
+    assert on_the_wire(back(delivery(message_id="m-1", reply_to=address))).reply_to == address
+
+
+def test_what_a_worker_would_refuse_as_expired_is_too_old_to_go_back() -> None:
+    def fate(*, retention_s: float, **properties: Any) -> Fate | None:
+        age = AgeLimit(retention_s=retention_s, clock=lambda: DIED_AT + timedelta(hours=1))
+        return foreseen(buried(delivery(message_id="m-1", **properties)), age)
+
+    assert fate(retention_s=5_400, timestamp=SENT_AT) is None
+    assert fate(retention_s=5_399, timestamp=SENT_AT) is Fate.TOO_OLD
+    assert fate(retention_s=3_600) is None
+    assert fate(retention_s=3_599) is Fate.TOO_OLD
+
+
+def test_what_nobody_knows_is_unreadable_however_old_it_is() -> None:
+    letter = read_letter(
+        delivery(exchange="streams.dead", headers={"x-streams-reason": "undecodable"}, timestamp=SENT_AT),
+        number=1,
+        names=NAMES,
+    )
+
+    assert foreseen(letter, AgeLimit(retention_s=1, clock=lambda: DIED_AT)) is Fate.UNREADABLE
 
 
 def test_it_asks_for_no_reply_where_told_so() -> None:

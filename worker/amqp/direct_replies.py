@@ -24,8 +24,9 @@ class DirectReplies:
     """Sends direct replies. When the connection goes, it is rebuilt, and what was unknown is sent again.
 
     An address that ends the connection twice is refused, and for the rest of the epoch at once. A round of replies
-    may end it `ENDS_MAX` times; what has had no turn by then is refused too, and who asks again gets the stored
-    answer. Those whose addresses have proved good come first and lose nothing by that.
+    may end it `ENDS_MAX` times; what has had no turn by then is refused too. That is what was forged: the kin of
+    an address that proved good comes first. Or, where a dozen forged kinships are as large as theirs, it is the
+    first in an epoch to ask through their node: who asks again gets the stored answer.
     """
 
     def __init__(self, reopen: Callable[[], Awaitable[ConfirmingChannel]]) -> None:

@@ -10,6 +10,7 @@ from aiormq.channel import Channel
 from aiormq.connection import Connection
 from aiormq.exceptions import ChannelClosed, ChannelPreconditionFailed
 
+from worker.amqp.codec.age import AgeLimit
 from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.deadline import deadline, reason
 from worker.amqp.letter import Letter
@@ -17,7 +18,7 @@ from worker.amqp.link import Link
 from worker.amqp.messages import WireMessage
 from worker.amqp.nameless import NamelessChannel
 from worker.amqp.options import BrokerOptions
-from worker.amqp.restored import restored
+from worker.amqp.restored import restored, sent_at
 from worker.amqp.topology import Topology
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
@@ -31,6 +32,7 @@ class Fate(enum.StrEnum):
     REPLAYED = "replayed"
     DISCARDED = "discarded"
     REFUSED = "refused"  # or returned: the command queue is full, or nothing is bound
+    TOO_OLD = "too_old"  # a worker would refuse it as expired, and nothing would be left of it
     UNREADABLE = "unreadable"  # its properties are lost: nobody knows what it asked for
     UNCONFIRMED = "unconfirmed"  # it may have been replayed, and stays
 
@@ -40,6 +42,13 @@ _FATES: Final = {
     Confirmation.REFUSED: Fate.REFUSED,
     Confirmation.UNKNOWN: Fate.UNCONFIRMED,
 }
+
+
+def foreseen(letter: Letter, age: AgeLimit) -> Fate | None:
+    """Return why the letter can only stay; None where its command can go back. Pure but for the clock."""
+    if not letter.readable:
+        return Fate.UNREADABLE
+    return Fate.TOO_OLD if age.objection(sent_at(letter)) else None
 
 
 class ReplayRefused(Exception):
@@ -67,8 +76,8 @@ class Replayer:
 
         What follows one that was not confirmed is not sent. `why` tells the reason.
         """
-        fates = {letter.number: Fate.UNREADABLE for letter in letters if not letter.readable}
-        for run in self._runs([letter for letter in letters if letter.readable]):
+        fates: dict[int, Fate] = {}
+        for run in self._runs(letters):
             confirmations = await self._confirming.send([message for _, message in run])
             fates |= {
                 letter.number: _FATES[confirmation]

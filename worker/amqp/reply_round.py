@@ -1,11 +1,12 @@
 """One round of direct replies: whose turn it is, and how each ended."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from worker.amqp.messages import WireMessage
-from worker.amqp.reputation import Reputation
+from worker.amqp.reputation import Reputation, kin_of
 from worker.service.messages import Confirmation
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,10 @@ class ReplyRound:
     def __init__(self, messages: Sequence[WireMessage], reputation: Reputation) -> None:
         self.ends = [Confirmation.UNKNOWN] * len(messages)
         self._has_ended = False
+        self._struck: set[str] = set()  # by its kin
         self._messages = messages
+        self._kin = [kin_of(message.routing_key) for message in messages]
+        self._kin_sizes = Counter(self._kin)
         self._reputation = reputation
         for place in self._left():
             if reputation.is_bad(self._address(place)):
@@ -33,11 +37,13 @@ class ReplyRound:
     def next_turn(self) -> list[int]:
         """Return the places that go out next, together; nothing where every end is known.
 
-        Those whose addresses have proved good come first: whatever ends the connection, they are out by then.
+        Those whose kin have proved good come first: whatever ends the connection, they are out by then. Of the
+        unknown the largest kin comes first, as the askers of a node are kin, and what is forged at random is not;
+        and last the kin of what ended the connection.
         """
         left = self._left()
         if together := [place for place in left if not self._reputation.is_suspect(self._address(place))]:
-            turn = sorted(together, key=lambda place: not self._reputation.is_good(self._address(place)))
+            turn = sorted(together, key=self._rank)
             return turn[:TURN_MAX] if self._has_ended else turn
         return [place for place in left if self._address(place) == self._address(left[0])]
 
@@ -67,8 +73,13 @@ class ReplyRound:
             self.ends[place] = Confirmation.REFUSED
         return len(left)
 
+    def _rank(self, place: int) -> tuple[bool, bool, int]:
+        kin = self._kin[place]
+        return not self._reputation.is_good(self._address(place)), kin in self._struck, -self._kin_sizes[kin]
+
     def _strike(self, address: str) -> None:
         self._reputation.struck(address)
+        self._struck.add(kin_of(address))
         if self._reputation.is_bad(address):
             log.warning("direct_reply.ended_the_connection", extra={"reply_to": address})
             for place in self._left():

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.amqp import guard
+from worker.amqp.codec.age import AgeLimit
 from worker.amqp.dead_queue import DeadQueue, open_dead_queue
 from worker.amqp.letter import Letter
-from worker.amqp.replaying import Fate, Replayer, open_replayer
+from worker.amqp.replaying import Fate, Replayer, foreseen, open_replayer
 from worker.amqp.topology import TopologyWrong, topology
 from worker.amqp.wanted import Wanted
 from worker.bootstrap import BrokerUnavailable, parts
@@ -23,7 +24,7 @@ class Errand:
     """Which letters, and whom to tell. `limit`: so many at most.
 
     `begun` is told how many letters there are; `looked` after each one that was looked at; `told` of each letter
-    that is meant, and what became of it: None where it was only looked at.
+    that is meant, and what became of it: None where it was only looked at, or could go back.
     """
 
     wanted: Wanted
@@ -60,35 +61,54 @@ async def discard(settings: Settings, errand: Errand) -> Found:
         return search.found
 
 
+async def rehearse(settings: Settings, errand: Errand) -> Found:
+    """Tell of each letter that is meant, and why a replay would leave it. Raises as `look` does."""
+    age = _age_limit(settings)
+    async with _search(settings, errand) as search, aclosing(search.windows(1)) as windows:
+        async for (letter,) in windows:
+            errand.told(letter, foreseen(letter, age))
+        return search.found
+
+
 async def replay(settings: Settings, errand: Errand, *, with_reply_to: bool) -> Found:
     """Send the command of each letter that is meant once more, and remove the letter when that is confirmed.
 
     Raises BrokerUnavailable, TopologyWrong; ReplayRefused where the broker does not take such commands. Told is
     what became of each until then; no letter is removed before its command is safe.
     """
-    options, names = parts.broker_options(settings), topology(settings.namespace)
+    options, names, age = parts.broker_options(settings), topology(settings.namespace), _age_limit(settings)
     async with (
         _search(settings, errand) as search,
         open_replayer(options, names, with_reply_to=with_reply_to) as replayer,
         aclosing(search.windows(WINDOW)) as windows,
     ):
         async for window in windows:
-            await _replay(window, search.queue, replayer, errand)
+            fates = {letter.number: foreseen(letter, age) for letter in window}
+            await _replay(window, fates, search.queue, replayer, errand)
         return search.found
 
 
-async def _replay(window: list[Letter], queue: DeadQueue, replayer: Replayer, errand: Errand) -> None:
-    fates = list(zip(window, await replayer.replay(window), strict=True))
+async def _replay(
+    window: list[Letter], fates: dict[int, Fate | None], queue: DeadQueue, replayer: Replayer, errand: Errand
+) -> None:
+    """Replay those whose fate is open."""
+    going = [letter for letter in window if fates[letter.number] is None]
+    sent = await replayer.replay(going)
+    fates |= {letter.number: fate for letter, fate in zip(going, sent, strict=True)}
     try:
-        await queue.remove([letter for letter, fate in fates if fate is Fate.REPLAYED])
+        await queue.remove([letter for letter in going if fates[letter.number] is Fate.REPLAYED])
     except EpochOver:
-        fates = [(letter, Fate.UNCONFIRMED) for letter, _ in fates]  # sent, and not known to be gone
+        fates |= {letter.number: Fate.UNCONFIRMED for letter in going}  # sent, and not known to be gone
         raise
     finally:
-        for letter, fate in fates:
-            errand.told(letter, fate)
-    if any(fate is Fate.UNCONFIRMED for _, fate in fates):
+        for letter in window:
+            errand.told(letter, fates[letter.number])
+    if Fate.UNCONFIRMED in fates.values():
         raise await replayer.why()
+
+
+def _age_limit(settings: Settings) -> AgeLimit:
+    return AgeLimit(retention_s=settings.handled_retention_s, clock=parts.now)
 
 
 class _Search:

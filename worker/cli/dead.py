@@ -56,7 +56,7 @@ def dead() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each letter.")
 def list_(*, limit: int, as_json: bool, **given: Any) -> int:
     """Print a line for each letter, the oldest first."""
-    account, found = _list(wanted(**given), limit=limit, as_json=as_json)
+    account, found = _list(_look(), wanted(**given), limit=limit, as_json=as_json)
     if account.count == limit and found.looked < found.ready:
         click.echo(
             f"That is within the oldest {found.looked} of {found.ready} letters; --limit shows more.", err=True
@@ -102,14 +102,16 @@ def replay(
     """Send the commands of letters once more, and remove the letters.
 
     Each is sent as it came, with its message id and its sender, so one that had been carried out is not carried
-    out again. To send in another's name the broker user needs the tag impersonator. No expiration is restored;
-    a command without a timestamp gets the moment of its death. A letter is removed once its command is confirmed.
-    Exits with 1 if a letter stayed.
+    out again. To send in another's name the broker user needs the tag impersonator. No expiration is restored, and
+    no direct reply-to: who asked by that does not wait any more. A command without a timestamp gets the moment of
+    its death. A letter is removed once its command is confirmed, and stays where its command is older than
+    STREAMS_HANDLED_RETENTION_S: a worker would refuse it as expired. Exits with 1 if a letter stayed.
     """
     meant = wanted(**given)
+    from worker.bootstrap.dead import rehearse
     from worker.bootstrap.dead import replay as replay_errand
 
-    errand = partial(replay_errand, with_reply_to=not without_reply_to)
+    errand = rehearse if dry_run else partial(replay_errand, with_reply_to=not without_reply_to)
     account = _act("replay", errand, meant, limit=limit, dry_run=dry_run, yes=yes, as_json=as_json)
     if account.reply_to_not_allowed and not without_reply_to:
         click.echo(
@@ -117,7 +119,14 @@ def replay(
             "--without-reply-to sends them without.",
             err=True,
         )
-    return EXIT_NOT_WELL if account.stayed else 0
+    if account.too_old:
+        click.echo(
+            f"{account.too_old} of them are older than STREAMS_HANDLED_RETENTION_S: a worker would refuse them as "
+            "expired, for nobody knows whether they were carried out. Ask anew where that is wanted; "
+            "`dead discard` removes them.",
+            err=True,
+        )
+    return EXIT_NOT_WELL if account.stayed and not dry_run else 0
 
 
 @dead.command()
@@ -128,7 +137,8 @@ def discard(*, limit: int | None, dry_run: bool, yes: bool, as_json: bool, **giv
     meant = wanted(**given)
     from worker.bootstrap.dead import discard as discard_errand
 
-    _act("discard", discard_errand, meant, limit=limit, dry_run=dry_run, yes=yes, as_json=as_json)
+    errand = _look() if dry_run else discard_errand
+    _act("discard", errand, meant, limit=limit, dry_run=dry_run, yes=yes, as_json=as_json)
     return 0
 
 
@@ -138,9 +148,9 @@ def _look() -> Run:
     return look
 
 
-def _list(meant: "Wanted", *, limit: int | None, as_json: bool) -> tuple[Account, "Found"]:
+def _list(errand: Run, meant: "Wanted", *, limit: int | None, as_json: bool) -> tuple[Account, "Found"]:
     account = Account()
-    found = run(_look(), meant, limit=limit, doing="looking", show=printer(as_json=as_json), account=account)
+    found = run(errand, meant, limit=limit, doing="looking", show=printer(as_json=as_json), account=account)
     remark(found, account, limit=limit)
     return account, found
 
@@ -149,8 +159,9 @@ def _act(
     verb: str, errand: Run, meant: "Wanted", *, limit: int | None, dry_run: bool, yes: bool, as_json: bool
 ) -> Account:
     if dry_run:
-        account, found = _list(meant, limit=limit, as_json=as_json)
-        click.echo(f"{account.count} of {found.ready} letters would be {verb}ed; nothing was changed.", err=True)
+        account, found = _list(errand, meant, limit=limit, as_json=as_json)
+        going = account.count - account.stayed
+        click.echo(f"{going} of {found.ready} letters would be {verb}ed; nothing was changed.", err=True)
         return account
     if not yes and not (limit := _agreed(verb, meant, limit)):
         return Account()

@@ -49,6 +49,13 @@ class Account:
         if fate is not None:
             self.fates[fate] += 1
 
+    @property
+    def too_old(self) -> int:
+        """How many a worker would refuse as expired."""
+        from worker.amqp.replaying import Fate
+
+        return self.fates[Fate.TOO_OLD]
+
     @override
     def __str__(self) -> str:
         return ", ".join(f"{fate} {self.fates[fate]}" for fate in sorted(self.fates))
@@ -107,16 +114,25 @@ def remark(found: "Found", account: Account, *, limit: int | None) -> None:
 
 
 def printer(*, as_json: bool) -> Show:
-    """Return what prints each letter that was looked at: a row under a heading, or a line of JSON."""
+    """Return what prints each letter that was looked at: a row under a heading, or a line of JSON. One that would
+    stay has no part in the table, and its outcome in JSON.
+    """
     now = datetime.now(UTC)
     headed = False
 
-    def show(letter: "Letter", _: "Fate | None") -> None:
+    def show(letter: "Letter", fate: "Fate | None") -> None:
         nonlocal headed
-        if not as_json and not headed:
+        if as_json:
+            outcome = {} if fate is None else {"outcome": fate}
+            click.echo(json.dumps(dead_lines.members(letter, now) | outcome))
+            return
+        if fate is not None:
+            click.echo(f"{fate}: {dead_lines.row(letter, now).strip()}", err=True)
+            return
+        if not headed:
             click.echo(dead_lines.HEADING)
             headed = True
-        click.echo(json.dumps(dead_lines.members(letter, now)) if as_json else dead_lines.row(letter, now))
+        click.echo(dead_lines.row(letter, now))
 
     return show
 
