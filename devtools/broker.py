@@ -70,7 +70,6 @@ class PrivateBroker(PrivateServer):
         command = [str(self._programs.ctl), "-n", self._node.name, *arguments]
         return run_tool(command, env=self._environment(), cwd=self._folder.path, deadline_s=_CTL_DEADLINE_S)
 
-    @override
     def run_out_of_memory(self) -> None:
         """Have it take no more publishes from anybody: its memory alarm."""
         self.ctl("set_vm_memory_high_watermark", "0.000001")
@@ -79,6 +78,7 @@ class PrivateBroker(PrivateServer):
         """End the memory alarm: RabbitMQ's default limit, 0.4 of the machine's memory."""
         self.ctl("set_vm_memory_high_watermark", "0.4")
 
+    @override
     def _launch(self, children: list[Child]) -> None:
         folder, env = self._folder.path, self._environment()
         self._node.write(folder, self._settings | self._tls_settings())
