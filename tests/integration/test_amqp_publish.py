@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from devtools.broker import PrivateBroker
 from tests.support.broker_side import (
@@ -25,6 +25,7 @@ from worker.amqp.session import Session
 from worker.service.messages import Confirmation
 
 CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
+HELD_UP = Confirmation.HELD_UP
 FORGED = "amq.rabbitmq.reply-to.AAAA.BBBB"
 
 
@@ -323,3 +324,27 @@ async def test_a_direct_replies_line_that_was_cut_while_idle_is_replaced(
             )
         assert not watching.done()
         watching.cancel()
+
+
+async def silent_queue(broker: PrivateBroker, stranger: Stranger) -> AbstractQueue:
+    """Make a quorum queue that has lost its majority: it has another member, which never was there."""
+    name = f"{stranger.namespace}.silent"
+    queue = await stranger.channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+    server = f"'%2F_{name}'"
+    add = f"ra:add_member({{{server}, node()}}, {{{server}, 'nobody@nowhere'}}, 100)."
+    await asyncio.to_thread(broker.ctl, "eval", add)
+    return queue
+
+
+async def test_silence_about_one_queue_costs_nobody_else_a_confirm(broker: PrivateBroker, namespace: str) -> None:
+    opening = sessions(broker.url, namespace, confirm_timeout_s=1.0)
+    async with opening.open() as session, Stranger(broker.url, namespace) as stranger:
+        silent = await silent_queue(broker, stranger)
+        await silent.bind(f"{namespace}.events", "stream.*.cam-2")
+        said = [event(device_id=f"cam-{number}") for number in (1, 2, 3)]
+
+        ends = await session.publisher.publish([*said, reply(f"{namespace}.gone")])
+
+        assert ends == [CONFIRMED, REFUSED, HELD_UP, CONFIRMED]
+        assert await session.publisher.publish([said[2], reply(silent.name)]) == [HELD_UP, REFUSED]
+        assert await session.publisher.publish([said[2]]) == [CONFIRMED]

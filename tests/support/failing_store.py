@@ -38,6 +38,10 @@ class FailingStore(Store):
         """
         self._failures.append((error, saved))
 
+    def recover(self) -> None:
+        """Forget the failures to come: a worker that has nothing to do meets none of them."""
+        self._failures.clear()
+
     @override
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         self.transactions += 1

@@ -30,10 +30,11 @@ NARROW = 1
 
 
 class Fate(Enum):
-    """What becomes of a publish. Of the two that end UNKNOWN one arrives."""
+    """What becomes of a publish. Of the two that end UNKNOWN one arrives. Only events are HELD_UP."""
 
     CONFIRMED = auto()
     REFUSED = auto()
+    HELD_UP = auto()
     LOST = auto()
     UNSURE = auto()
 
@@ -287,11 +288,15 @@ class FakeSession(Inbox, Publisher, Settlement):
         assert not self._is_publishing, "the order of two calls at once is nobody's"
         self._is_publishing = True
         await self._broker.arriving()
-        fates = [self._broker.fate(message) if self._over is None else Fate.LOST for message in messages]
+        fates = [self._fate(message) if self._over is None else Fate.LOST for message in messages]
         self._broker.note(*(Published(message=m, fate=f) for m, f in zip(messages, fates, strict=True)))
         await self._broker.confirming()
         self._is_publishing = False
         return [fate.confirmation for fate in fates]
+
+    def _fate(self, message: Outgoing) -> Fate:
+        fate = self._broker.fate(message)
+        return Fate.CONFIRMED if fate is Fate.HELD_UP and not isinstance(message, StoredEvent) else fate
 
     @override
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:

@@ -24,10 +24,15 @@ def nack() -> DeliveryError:
     return DeliveryError(cast("DeliveredMessage", None), Basic.Nack(delivery_tag=1))
 
 
-def wire(routing_key: str, *, mandatory: bool = False) -> WireMessage:
+def wire(routing_key: str, *, mandatory: bool = False, may_wait: bool = False) -> WireMessage:
     """A message that is told by its routing key."""
     return WireMessage(
-        exchange="", routing_key=routing_key, properties=Basic.Properties(), body=b"", mandatory=mandatory
+        exchange="",
+        routing_key=routing_key,
+        properties=Basic.Properties(),
+        body=b"",
+        mandatory=mandatory,
+        may_wait=may_wait,
     )
 
 
@@ -48,6 +53,7 @@ class FakeChannel:
     loses_confirms: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     holds: dict[str, asyncio.Event] = field(default_factory=dict)
+    timeouts_s: list[float] = field(default_factory=list)
 
     async def basic_publish(
         self,
@@ -63,6 +69,7 @@ class FakeChannel:
         if self.is_closed:
             raise ChannelInvalidStateError("closed")
         self.sent.append(routing_key)
+        self.timeouts_s.append(timeout)
         self.bodies.append((routing_key, body))
         self.in_flight_now += 1
         self.in_flight_most = max(self.in_flight_most, self.in_flight_now)
@@ -100,6 +107,7 @@ class FakeChannel:
         timeout_s: float = 5.0,
         in_flight_max: int = 256,
         renew: "Callable[[], Awaitable[FakeChannel]] | None" = None,
+        canary: WireMessage | None = None,
         doubt: Doubt | None = None,
     ) -> ConfirmingChannel:
         """What is tested, over this channel."""
@@ -108,5 +116,6 @@ class FakeChannel:
             timeout_s=timeout_s,
             in_flight_max=in_flight_max,
             renew=cast("Callable[[], Awaitable[Channel]] | None", renew),
+            canary=canary,
             doubt=doubt,
         )

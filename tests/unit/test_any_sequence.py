@@ -142,6 +142,7 @@ class AnySequence(RuleBasedStateMachine):
             facts = sum(map(len, self.model.facts.values()))
             self._run(self.worker.work_until(lambda: len(set(self.broker.arrived(StoredEvent))) == facts))
             self._check_events()
+            self.store.recover()
             self._run(self.worker.work_off())
             assert self._run(outbox(self.store)) == []
 

@@ -128,6 +128,22 @@ async def test_a_refused_event_is_left_with_a_line_in_the_log(caplog: pytest.Log
     assert vars(record) | {"device_id": "cam-1", "sequence": 1, "refusals": 2} == vars(record)
 
 
+async def test_an_event_that_was_held_up_is_left_without_a_refusal_until_it_is_claimed_again() -> None:
+    saying = Saying(retries=1)
+    saying.broker.fate = lambda message: Fate.HELD_UP if message is ONE else Fate.CONFIRMED
+
+    await saying.say([ONE, TWO, OTHER_ONE])
+
+    assert saying.published == [ONE, OTHER_ONE]
+    assert saying.outstanding.refused == {}
+    assert not saying.outstanding.is_troubled("cam-1")
+
+    saying.broker.fate = lambda _: Fate.CONFIRMED
+    await saying.say([ONE, TWO])
+
+    assert saying.published[2:] == [ONE, TWO]
+
+
 async def test_what_was_left_goes_first_when_it_is_claimed_again() -> None:
     saying = Saying(retries=0)
     saying.broker.fate = refusing(ONE, times=1)

@@ -12,12 +12,14 @@ from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError, PublishError
 
 from worker.amqp.deadline import GONE, deadline, was_cancelled
-from worker.amqp.doubt import Doubt
+from worker.amqp.doubt import Doubt, Patience
 from worker.amqp.messages import WireMessage
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
+
+HELD_UP_MAX: Final = 200  # channels of an epoch that may be left behind
 
 # How pamqp says that it cannot write a message; raised before anything was sent.
 _UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, struct.error)
@@ -29,6 +31,12 @@ class ConfirmingChannel:
     With `renew`, which opens another channel, what comes after a refusal is now and then sent on a new one. To a
     channel that first published to a quorum queue while the node of its leader was dying, RabbitMQ 3.10 refuses
     everything for that queue until that node is back, though the queue has long had another leader.
+
+    With `canary` too, a message that goes nowhere, a broker that is gone is told from one that says nothing of
+    some messages, as of those to a quorum queue that has lost its majority. Then these count as refused: one queue
+    must not end the epochs of everybody. Such a queue may hold up a channel that sends to it for the first time,
+    for minutes (RabbitMQ 3.10). Then only the first message counts as refused, what may wait is held up, and the
+    rest goes over another channel.
     """
 
     def __init__(
@@ -38,12 +46,16 @@ class ConfirmingChannel:
         timeout_s: float,
         in_flight_max: int,
         renew: Callable[[], Awaitable[Channel]] | None = None,
+        canary: WireMessage | None = None,
         doubt: Doubt | None = None,
     ) -> None:
         self._channel = channel
         self._senders: Counter[Channel] = Counter()
         self._renew = renew
+        self._canary = canary
         self._doubt = doubt or Doubt()
+        self._patience = Patience(timeout_s)
+        self._held_up = 0
         self._timeout_s = timeout_s
         self._in_flight_max = in_flight_max
 
@@ -60,33 +72,77 @@ class ConfirmingChannel:
         """
         if self._renew is not None and self._doubt.is_due():
             await self._go_over(self._renew)
-        channel = self._channel
-        self._senders[channel] += 1
-        try:
-            return await self._send_all(messages, channel)
-        finally:
-            self._senders[channel] -= 1
-            await self._leave(channel)
-
-    async def _send_all(self, messages: Sequence[WireMessage], channel: Channel) -> list[Confirmation]:
         confirmations: list[Confirmation] = []
         for start in range(0, len(messages), self._in_flight_max):
-            some = messages[start : start + self._in_flight_max]
-            confirmations += await asyncio.gather(*(self._send_one(message, channel) for message in some))
+            confirmations += await self._send_some(messages[start : start + self._in_flight_max])
             if Confirmation.UNKNOWN in confirmations:
                 break
         return confirmations + [Confirmation.UNKNOWN] * (len(messages) - len(confirmations))
 
+    async def _send_some(self, some: Sequence[WireMessage]) -> list[Confirmation]:
+        channel = self._channel
+        self._senders[channel] += 1
+        try:
+            ends = await asyncio.gather(*(self._send_one(message, channel) for message in some))
+        finally:
+            self._senders[channel] -= 1
+            await self._leave(channel)
+        if Confirmation.UNKNOWN in ends and self._canary is not None and not channel.is_closed:
+            await self._ask_about(some, ends, channel, self._canary)
+        return ends
+
+    async def _ask_about(
+        self, some: Sequence[WireMessage], ends: list[Confirmation], channel: Channel, canary: WireMessage
+    ) -> None:
+        """Find out what silence means, and put it into `ends`. Where the broker says nothing at all it stays."""
+        silent = [place for place, end in enumerate(ends) if end is Confirmation.UNKNOWN]
+        if await self._lives(channel, canary):
+            guilty, behind = silent, []
+        elif await self._lives_beside(canary):
+            guilty, behind = silent[:1], silent[1:]
+        else:
+            return
+        self._patience.lose()
+        first = some[guilty[0]]
+        said = {"exchange": first.exchange, "routing_key": first.routing_key, "count": len(guilty)}
+        log.warning("publish.unanswered", extra=said)
+        for place in silent:
+            ends[place] = Confirmation.HELD_UP if place in behind else Confirmation.REFUSED
+        again = [place for place in behind if not some[place].may_wait]
+        for place, end in zip(again, await self._send_some([some[place] for place in again]), strict=True):
+            ends[place] = end
+
+    async def _lives(self, channel: Channel, canary: WireMessage) -> bool:
+        end = await self._send_one(canary, channel, timeout_s=self._patience.short_s)
+        return end is Confirmation.CONFIRMED
+
+    async def _lives_beside(self, canary: WireMessage) -> bool:
+        """Whether the broker lives on another channel, which is taken then. The one before is left open: held up,
+        it would not answer, and neither we nor the broker forget it before its connection ends.
+        """
+        if self._renew is None or self._held_up == HELD_UP_MAX:
+            return False
+        renewed = await self._renewed(self._renew)
+        if renewed is None or not await self._lives(renewed, canary):
+            return False
+        self._channel = renewed
+        self._held_up += 1
+        return True
+
     async def _go_over(self, renew: Callable[[], Awaitable[Channel]]) -> None:
         """Send on a new channel from now on."""
+        renewed = await self._renewed(renew)
+        if renewed is not None:
+            before, self._channel = self._channel, renewed
+            await self._leave(before)
+
+    async def _renewed(self, renew: Callable[[], Awaitable[Channel]]) -> Channel | None:
         try:
-            async with deadline("opening a channel after a refusal", self._timeout_s):
-                renewed = await renew()
+            async with deadline("opening another channel", self._patience.short_s):
+                return await renew()
         except EpochOver as over:
             log.info("channel.not_renewed", extra={"reason": str(over)})
-            return
-        before, self._channel = self._channel, renewed
-        await self._leave(before)
+            return None
 
     async def _leave(self, channel: Channel) -> None:
         """Close a channel in whose place there is another, once nobody waits for a confirm on it any more."""
@@ -98,7 +154,9 @@ class ConfirmingChannel:
                 async with deadline("closing a channel after a refusal", self._timeout_s):
                     await channel.close()
 
-    async def _send_one(self, message: WireMessage, channel: Channel) -> Confirmation:
+    async def _send_one(
+        self, message: WireMessage, channel: Channel, *, timeout_s: float | None = None
+    ) -> Confirmation:
         try:
             await channel.basic_publish(
                 message.body,
@@ -106,7 +164,7 @@ class ConfirmingChannel:
                 routing_key=message.routing_key,
                 properties=message.properties,
                 mandatory=message.mandatory,
-                timeout=self._timeout_s,
+                timeout=self._patience.timeout_s if timeout_s is None else timeout_s,
                 wait=False,
             )
         except DeliveryError as refused:  # a nack, or a mandatory message that came back

@@ -1,4 +1,4 @@
-"""When a channel that refuses is to be doubted."""
+"""When a channel that refuses is to be doubted, and how long one that says nothing is waited for."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,10 @@ from typing import Final
 
 FIRST_S: Final = 3.0
 LONGEST_S: Final = 600.0
+
+IMPATIENT_S: Final = 60.0
+SHORT_SHARE: Final = 0.3
+SHORTEST_S: Final = 1.0  # what a sound broker may take on a bad day
 
 _CALM: Final = 4  # times the pause without a refusal, and the next one is news
 
@@ -36,3 +40,24 @@ class Doubt:
         self._pause_s = FIRST_S if is_news else min(2 * self._pause_s, LONGEST_S)
         self._tried_at_s, self._was_refused = now_s, False
         return True
+
+
+class Patience:
+    """How long to wait for a confirm: not so long again where some just now never came, so that a queue that says
+    nothing does not hold everybody up each time.
+    """
+
+    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.short_s = min(timeout_s, max(SHORTEST_S, SHORT_SHARE * timeout_s))
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._impatient_until_s = float("-inf")
+
+    @property
+    def timeout_s(self) -> float:
+        """How long to wait now."""
+        return self.short_s if self._clock() < self._impatient_until_s else self._timeout_s
+
+    def lose(self) -> None:
+        """A confirm never came from a broker that lives."""
+        self._impatient_until_s = self._clock() + IMPATIENT_S

@@ -21,7 +21,8 @@ _DIRECT_REPLY_PREFIX: Final = "amq.rabbitmq.reply-to"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireMessage:
     """One message, ready to be published. Only dead letters are mandatory: events need no subscriber, and a
-    direct reply that is mandatory comes back although it arrived (RabbitMQ 3.10).
+    direct reply that is mandatory comes back although it arrived (RabbitMQ 3.10). `may_wait`: it is recorded, and
+    can be said another time.
     """
 
     exchange: str
@@ -29,6 +30,7 @@ class WireMessage:
     properties: Basic.Properties
     body: bytes
     mandatory: bool = False
+    may_wait: bool = False
 
     @property
     def is_direct_reply(self) -> bool:
@@ -66,6 +68,7 @@ class WireFormat:
                 app_id=APP_ID,
             ),
             body=event.body,
+            may_wait=True,
         )
 
     def _reply(self, reply: Reply) -> WireMessage:

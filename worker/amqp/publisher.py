@@ -34,6 +34,7 @@ class BrokerPublisher(Publisher):
 
         async def via(send: Send, *, direct: bool) -> None:
             places = [place for place, message in others.items() if message.is_direct_reply is direct]
+            places.sort(key=lambda place: others[place].may_wait)  # an event can hold up what comes behind it
             for place, end in zip(places, await send([others[p] for p in places]), strict=True):
                 ends[place] = end
 

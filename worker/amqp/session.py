@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from aiormq.channel import Channel
-
 from worker.amqp.codec.decode import Decoder
 from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.consumer import Consumer
@@ -67,7 +65,13 @@ class Sessions:
             consuming = await links.open("consume", confirms=False)
             await self._look_at_topology(consuming)
             publishing = await links.open("publish", confirms=True)
-            channel = self._confirming(publishing, renew=partial(publishing.renew, confirms=True))
+            channel = ConfirmingChannel(
+                publishing.channel,
+                timeout_s=self._options.confirm_timeout_s,
+                in_flight_max=self._options.in_flight_max,
+                renew=partial(publishing.renew, confirms=True),
+                canary=self._wire.canary(),
+            )
             await self._send_canary(channel)
             direct = DirectReplies(self._replacing(links))
             await direct.open()
@@ -109,19 +113,14 @@ class Sessions:
             timeout_s=self._options.confirm_timeout_s,
         )
 
-    def _confirming(self, link: Link, renew: Callable[[], Awaitable[Channel]] | None = None) -> ConfirmingChannel:
-        return ConfirmingChannel(
-            link.channel,
-            timeout_s=self._options.confirm_timeout_s,
-            in_flight_max=self._options.in_flight_max,
-            renew=renew,
-        )
-
     def _replacing(self, links: Links) -> Callable[[], Awaitable[ConfirmingChannel]]:
         """Return what opens the direct replies' connection, anew each time."""
 
         async def reopen() -> ConfirmingChannel:
-            return self._confirming(await links.open("direct replies", confirms=True))
+            link = await links.open("direct replies", confirms=True)
+            return ConfirmingChannel(
+                link.channel, timeout_s=self._options.confirm_timeout_s, in_flight_max=self._options.in_flight_max
+            )
 
         return reopen
 
@@ -144,7 +143,7 @@ class Sessions:
         it, and only then stops to listen.
         """
         for _ in range(2):
-            if await channel.send([self._wire.canary()]) != [Confirmation.CONFIRMED]:
+            if await channel.send([self._wire.canary()]) == [Confirmation.UNKNOWN]:
                 raise EpochOver("the broker confirms nothing: is a memory or disk alarm on?")
 
 

@@ -147,11 +147,14 @@ Outgoing = StoredEvent | Reply | DeadLetter
 
 
 class Confirmation(Enum):
-    """How a publish ended. UNKNOWN is neither success nor failure: the message may have arrived."""
+    """How a publish ended. UNKNOWN is neither success nor failure: the message may have arrived. HELD_UP is an
+    event that stood behind one of which the broker said nothing: it has its turn another time.
+    """
 
     CONFIRMED = auto()
     REFUSED = auto()
     UNKNOWN = auto()
+    HELD_UP = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

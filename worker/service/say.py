@@ -54,6 +54,10 @@ class Waves:
             )
             self._leave(self._queues[event.device_id])
 
+    def held_up(self, event: StoredEvent) -> None:
+        """The event had no turn, and no fault: it is left to the relay."""
+        self._leave(self._queues[event.device_id])
+
     def _leave(self, queue: deque[StoredEvent]) -> None:
         del self._queues[queue[0].device_id]
         for event in queue:
@@ -97,22 +101,24 @@ class Speaker:
             for message, confirmation in zip(messages, confirmations, strict=True):
                 if confirmation is Confirmation.UNKNOWN:
                     raise EpochOver("a publish was neither confirmed nor refused")
-                refused_letters.extend(_note(waves, message, refused=confirmation is Confirmation.REFUSED))
+                refused_letters.extend(_note(waves, message, confirmation))
             if waves.only_retries:
                 await asyncio.sleep(self._retry_pause_s)
         return refused_letters
 
 
-def _note(waves: Waves, message: Outgoing, *, refused: bool) -> Iterable[DeadLetter]:
-    match message:
-        case StoredEvent() if refused:
+def _note(waves: Waves, message: Outgoing, confirmation: Confirmation) -> Iterable[DeadLetter]:
+    match message, confirmation:
+        case StoredEvent(), Confirmation.REFUSED:
             waves.refused(message)
-        case StoredEvent():
+        case StoredEvent(), Confirmation.HELD_UP:
+            waves.held_up(message)
+        case StoredEvent(), _:
             waves.confirmed(message)
-        case Reply() if refused:
+        case Reply(), Confirmation.REFUSED:
             # The asker's queue is full or gone. Asking again gets the stored answer.
             log.info("reply.refused", extra={"reply_to": message.to.address})
-        case DeadLetter() if refused:
+        case DeadLetter(), Confirmation.REFUSED:
             return (message,)
         case _:
             pass
