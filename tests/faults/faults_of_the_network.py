@@ -20,6 +20,11 @@ REFUSED_S: Final = 3.0
 CUT_WITHIN_S: Final = 30.0
 # Through the hand-shake, a frame's header, the topology, and several messages with their confirms.
 SWEPT_BYTES: Final = (0, 1, 7, 8, 60, 250, 500, 700, 900, 1_200, 1_700, 2_500)
+FEW_BYTES: Final = (0, 1, 7, 8, 21, 60, 250)
+OF_FEW_WORDS: Final = (
+    "the direct replies' connection",
+    "to_client",
+)  # nothing but confirms, of a few of all replies
 IN_BETWEEN: Final = 3  # answers, from one cut to the next
 SWEEP_COMMANDS: Final = 600
 SLOW_COMMANDS: Final = 100
@@ -107,11 +112,11 @@ def _harmed(choose: Choose, harm: Harm) -> Act:
     return act
 
 
-def _swept(choose: Choose, side: Side) -> Act:
+def _swept(choose: Choose, side: Side, counts_bytes: Sequence[int]) -> Act:
     """Cut a connection after so many bytes, and the one that comes after it after a few more."""
 
     async def act(world: World) -> None:
-        for count_bytes in SWEPT_BYTES:
+        for count_bytes in counts_bytes:
             fault = choose(world).cut_after(count_bytes, side, once=True)
             try:
                 async with asyncio.timeout(CUT_WITHIN_S):
@@ -140,7 +145,7 @@ def _faults(group: str, whom: str, choose: Choose, setups: Sequence[Setup]) -> l
         Fault(
             group=group,
             name=f"{whom} cut after so many bytes {where}",
-            act=_swept(choose, side),
+            act=_swept(choose, side, FEW_BYTES if (whom, side) == OF_FEW_WORDS else SWEPT_BYTES),
             setups=setups,
             commands=SWEEP_COMMANDS,
         )

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import cast
 
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelInvalidStateError, DeliveryError
+from aiormq.exceptions import ChannelInvalidStateError, ConnectionInternalError, DeliveryError
 from pamqp.commands import Basic
 
 from worker.amqp.confirming import ConfirmingChannel
@@ -51,6 +52,7 @@ class FakeChannel:
     in_flight_most: int = 0
     is_closed: bool = False
     loses_confirms: bool = False
+    is_cut: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     holds: dict[str, asyncio.Event] = field(default_factory=dict)
     timeouts_s: list[float] = field(default_factory=list)
@@ -97,6 +99,16 @@ class FakeChannel:
     def bodies_to(self, routing_key: str) -> list[bytes]:
         """What was sent there, in order."""
         return [body for key, body in self.bodies if key == routing_key]
+
+    @property
+    def closing(self) -> "Future[None]":
+        """Why it is closed: the broker ends a connection by an internal error, unless it is cut."""
+        future: Future[None] = Future()
+        if self.is_closed:
+            future.set_exception(
+                ConnectionResetError() if self.is_cut else ConnectionInternalError("INTERNAL_ERROR")
+            )
+        return future
 
     async def close(self) -> None:
         self.is_closed = True

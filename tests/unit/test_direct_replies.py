@@ -10,7 +10,7 @@ import pytest
 from tests.support.direct_addresses import direct_address
 from tests.support.fake_channel import HANGS, FakeChannel, Fate, nack, wire
 from worker.amqp.confirming import ConfirmingChannel
-from worker.amqp.direct_replies import ENDS_MAX, DirectReplies
+from worker.amqp.direct_replies import CUTS_MAX, ENDS_MAX, DirectReplies
 from worker.amqp.reply_round import TURN_MAX
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
@@ -21,18 +21,27 @@ CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Conf
 class Line:
     """A connection that is opened anew as often as it ends, up to a number of times."""
 
-    def __init__(self, *fatal: str, opens_max: int = 1_000, loses_confirms: bool = False) -> None:
+    def __init__(
+        self, *fatal: str, opens_max: int = 1_000, loses_confirms: bool = False, cuts: Sequence[str] = ()
+    ) -> None:
         self.channels: list[FakeChannel] = []
         self.fates: dict[str, Fate] = {}
         self._fatal = frozenset(fatal)
+        self._cuts = list(cuts)  # the keys at which the network ends the first connections
         self._opens_max = opens_max
         self._loses_confirms = loses_confirms
 
     async def reopen(self) -> ConfirmingChannel:
         if len(self.channels) == self._opens_max:
             raise EpochOver("connecting to the broker: ConnectionRefusedError")
+        cut = frozenset([self._cuts.pop(0)]) if self._cuts else frozenset[str]()
         self.channels.append(
-            FakeChannel(fate=self.fates.get, fatal=self._fatal, loses_confirms=self._loses_confirms)
+            FakeChannel(
+                fate=self.fates.get,
+                fatal=self._fatal | cut,
+                loses_confirms=self._loses_confirms,
+                is_cut=bool(cut),
+            )
         )
         return self.channels[-1].confirming(timeout_s=0.05)
 
@@ -96,6 +105,22 @@ async def test_one_that_only_seemed_to_end_the_connection_is_not_refused() -> No
     line.channels[0].fatal = frozenset("a")  # this one connection, whatever for
 
     assert await replies.send([wire("a"), wire("b")]) == [CONFIRMED, CONFIRMED]
+
+
+async def test_what_the_network_cuts_is_blamed_on_nobody() -> None:
+    line = Line(cuts="bb")
+    replies = DirectReplies(line.reopen)
+    await replies.open()
+
+    assert await replies.send([wire(key) for key in "abc"]) == [CONFIRMED] * 3
+    assert await replies.send([wire("b")]) == [CONFIRMED]
+
+
+async def test_a_network_that_goes_on_cutting_leaves_the_rest_unknown() -> None:
+    line = Line(cuts="b" * 10)
+
+    assert await send(line, "abc") == [CONFIRMED, UNKNOWN, UNKNOWN]
+    assert len(line.channels) == CUTS_MAX
 
 
 async def test_an_address_that_ended_it_twice_is_refused_at_once_from_then_on() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiormq.channel import Channel
-from aiormq.exceptions import DeliveryError, PublishError
+from aiormq.exceptions import ConnectionInternalError, DeliveryError, PublishError
 
 from worker.amqp.deadline import GONE, deadline, was_cancelled
 from worker.amqp.doubt import Doubt, Patience
@@ -63,6 +63,13 @@ class ConfirmingChannel:
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more."""
         return self._channel.is_closed
+
+    @property
+    def is_condemned(self) -> bool:
+        """Whether the broker ended the connection by an internal error, 541: it broke over what was sent."""
+        closing = self._channel.closing
+        ended = closing.done() and not closing.cancelled()
+        return ended and isinstance(closing.exception(), ConnectionInternalError)
 
     async def send(self, messages: Sequence[WireMessage]) -> list[Confirmation]:
         """Send all in order, at most `in_flight_max` at a time, and wait for every confirm.

@@ -18,15 +18,17 @@ from worker.service.ports import EpochOver
 log = logging.getLogger(__name__)
 
 ENDS_MAX: Final = 12  # of the connection in one round, some 10 ms each: everybody else waits for them
+CUTS_MAX: Final = 3  # by the network, in one round; then the epoch ends for it
 
 
 class DirectReplies:
     """Sends direct replies. When the connection goes, it is rebuilt, and what was unknown is sent again.
 
-    An address that ends the connection twice is refused, and for the rest of the epoch at once. A round of replies
-    may end it `ENDS_MAX` times; what has had no turn by then is refused too. That is what was forged: the kin of
-    an address that proved good comes first. Or, where a dozen forged kinships are as large as theirs, it is the
-    first in an epoch to ask through their node: who asks again gets the stored answer.
+    An address for which the broker ends the connection twice, by an internal error, is refused, and for the rest
+    of the epoch at once. What the network cuts is nobody's fault. A round of replies may end the connection
+    `ENDS_MAX` times; what has had no turn by then is refused too. That is what was forged: the kin of an address
+    that proved good comes first. Or, where a dozen forged kinships are as large as theirs, it is the first in an
+    epoch to ask through their node: who asks again gets the stored answer.
     """
 
     def __init__(self, reopen: Callable[[], Awaitable[ConfirmingChannel]]) -> None:
@@ -51,16 +53,20 @@ class DirectReplies:
         return replies.ends
 
     async def _send_all(self, replies: ReplyRound) -> None:
-        ended = 0
+        ended = cut = 0
         while turn := replies.next_turn():
             channel = await self._ready()
-            replies.note(turn, await channel.send(replies.messages_of(turn)), ended=channel.is_closed)
+            replies.note(turn, await channel.send(replies.messages_of(turn)), condemned=channel.is_condemned)
             if not channel.is_closed:
                 if replies.is_unknown(turn):
                     return
                 continue
             ended += 1
-            if ended == ENDS_MAX:
+            if not channel.is_condemned:  # the network's doing: no address is to blame
+                cut += 1
+                if cut == CUTS_MAX:
+                    return
+            elif ended >= ENDS_MAX:
                 log.warning("direct_replies.given_up", extra={"replies": replies.give_up(), "ended": ended})
 
     async def _ready(self) -> ConfirmingChannel:

@@ -51,15 +51,15 @@ class ReplyRound:
         """Return the messages at these places."""
         return [self._messages[place] for place in turn]
 
-    def note(self, turn: Sequence[int], confirmations: Sequence[Confirmation], *, ended: bool) -> None:
-        """Note how a turn went, and whether the connection ended by it."""
+    def note(self, turn: Sequence[int], confirmations: Sequence[Confirmation], *, condemned: bool) -> None:
+        """Note how a turn went, and whether the broker ended the connection for it."""
         for place, confirmation in zip(turn, confirmations, strict=True):
             self.ends[place] = confirmation
             if confirmation is Confirmation.CONFIRMED:
                 self._reputation.confirmed(self._address(place))
         unknown = [place for place in turn if self.ends[place] is Confirmation.UNKNOWN]
-        self._has_ended = self._has_ended or ended
-        if ended and unknown:
+        self._has_ended = self._has_ended or condemned
+        if condemned and unknown:
             self._strike(self._address(unknown[0]))
 
     def is_unknown(self, turn: Sequence[int]) -> bool:
