@@ -18,6 +18,9 @@ COMMANDS: Final = 300  # some seconds: an operator is not faster
 
 PARKING: Final[Mapping[str, str]] = {"STREAMS_PARK_AFTER": "3", "STREAMS_PARKED_RETRY_S": "0.5"}
 
+# What needs somebody to have something in hand for some time.
+_COMMANDS: Final = {"waits a second for an acknowledgement": 900}
+
 _MEMORY: Final = "set_vm_memory_high_watermark"
 _DISK: Final = "set_disk_free_limit"
 _DOUBLE_ACK: Final = "rabbit_channel:do(Channel, {'basic.ack', 1, false})"
@@ -60,7 +63,7 @@ FAULTS: Final[Sequence[Fault]] = [
         name=name,
         act=act,
         settings=_SETTINGS.get(name, {}),
-        commands=COMMANDS,
+        commands=_COMMANDS.get(name, COMMANDS),
         harms_servers=name in _OF_THE_NODE,
         is_short=name in _SHORT,
     )
