@@ -38,15 +38,15 @@ check-static: $(READY)
 		check-format check-lint check-types check-imports check-compose check-image
 
 .PHONY: test
-test: setup check-static ## all of that and the suite with the matrix in short, on real servers, with coverage
+test: setup check-static ## all of that and the suite but its slow tests, on real servers, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not slow"
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
 
 .PHONY: test-more
-test-more: setup ## the slow tests: a cluster of three brokers, longer faults, a little soak
+test-more: setup ## the slow tests: the matrix in short, a cluster of three brokers, longer faults, a little soak
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 .PHONY: faults

@@ -1,7 +1,7 @@
 """What has to hold while the database is away, as those see it who stand around the workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
@@ -15,6 +15,7 @@ BACK_WITHIN_S: Final = 60.0
 ANSWERS: Final = 10  # new ones, by which the workers show that they are back
 COUNTS_MAX: Final = 1  # what an outage may cost a message
 LOOK_S: Final = 0.1
+QUIET_S: Final = 1.0
 
 Harm = Callable[[World], AbstractAsyncContextManager[None]]
 """Keeps the database from its work for as long as a block lasts, and mends it."""
@@ -59,7 +60,11 @@ def _does_not_consume(status: int, body: dict[str, object]) -> bool:
 
 
 async def nothing_is_acknowledged(world: World, *, for_s: float) -> None:
-    """See that nobody takes or acknowledges anything, is ready, or dies, for so long. Raises AssertionError."""
+    """See that nobody takes or acknowledges anything, is ready, or dies, for so long. Raises AssertionError.
+
+    What was saved before is still said and acknowledged; it begins when nothing was for a while.
+    """
+    await eventually(lambda: _is_quiet(world), within_s=NOTICED_WITHIN_S)
     began_s, crashes = now_s(), _crashes(world)
     while now_s() < began_s + for_s:
         for keeper in world.keepers:
@@ -68,9 +73,17 @@ async def nothing_is_acknowledged(world: World, *, for_s: float) -> None:
     since = _since(world, began_s)
     taken = [seen for seen in since if seen.method == "Basic.Deliver"]
     assert not taken, f"taken without a database: {taken[:3]}"
-    early = [seen for seen in since if seen.method == "Basic.Ack" and seen.direction is Direction.TO_BROKER]
+    early = _acknowledged(since)
     assert not early, f"acknowledged without a database: {early[:3]}"
     assert _crashes(world) == crashes, "a worker died of it"
+
+
+async def _is_quiet(world: World) -> bool:
+    return not _acknowledged(_since(world, now_s() - QUIET_S))
+
+
+def _acknowledged(seen: Iterable[Seen]) -> list[Seen]:
+    return [one for one in seen if one.method == "Basic.Ack" and one.direction is Direction.TO_BROKER]
 
 
 def _delivery_counts(world: World) -> Mapping[str | None, int]:

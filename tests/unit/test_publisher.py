@@ -50,7 +50,7 @@ async def test_each_goes_its_own_way_and_is_reported_at_its_own_place() -> None:
 
     assert ends == [CONFIRMED, CONFIRMED, CONFIRMED, REFUSED, CONFIRMED]
     assert direct.sent == [DIRECT]
-    assert channel.sent == ["stream.created.cam-1", "amq.gen-full", "amq.gen-a", "k"]
+    assert channel.sent == ["amq.gen-full", "amq.gen-a", "stream.created.cam-1", "k"]
 
 
 async def test_nothing_to_publish_is_nothing_to_report() -> None:

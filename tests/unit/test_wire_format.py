@@ -38,6 +38,7 @@ def test_an_event_goes_to_the_events_exchange() -> None:
             app_id="stream-worker",
         ),
         body=b'{"specversion":"1.0"}',
+        may_wait=True,
     )
 
 
