@@ -28,7 +28,6 @@ SETTINGS: Final = QUICK | {"STREAMS_PARK_AFTER": "1000"}
 _HEARTBEAT_S: Final = 2
 _RECOVERED_WITHIN_S: Final = 60.0
 _MOVED_WITHIN_S: Final = 60.0
-_SPOKEN_WITHIN_S: Final = 60.0
 _PAUSE_S: Final = 0.05
 
 
@@ -85,20 +84,6 @@ class ClusterDay:
     async def leader(self) -> int:
         return await asyncio.to_thread(self._cluster.leader_of, self._queue)
 
-    @asynccontextmanager
-    async def under_load(self) -> AsyncIterator[None]:
-        """Have the crowd speak inside of the block, and at its end wait until all of it is confirmed."""
-        enough = asyncio.Event()
-        speaking = asyncio.create_task(self._speak_until(enough), name="crowd")
-        try:
-            yield
-            enough.set()
-            async with asyncio.timeout(_SPOKEN_WITHIN_S):
-                await speaking
-        finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
-
     def seen(self) -> list[Seen]:
         """Return what all workers said and were told, without the commands whose reply was refused: a broker says
         so of the address of a device whose node has died by closing the connection, twice for certainty.
@@ -107,10 +92,6 @@ class ClusterDay:
         return wire_log_of(
             one for one in self._proxy.said if one.method != "Basic.Deliver" or one.reply_to not in refused
         )
-
-    async def _speak_until(self, enough: asyncio.Event) -> None:
-        while not enough.is_set():
-            await self.crowd.speak()
 
     async def _lose(
         self,

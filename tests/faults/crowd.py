@@ -119,9 +119,20 @@ class Crowd(AbstractAsyncContextManager["Crowd"]):
             for party in self._parties:
                 tasks.create_task(party.speak(self._turns, patience_s=self._plan.patience_s), name=party.name)
 
-    def hush(self) -> None:
-        """Have nothing more asked than what is being asked now."""
-        self._turns.end()
+    @asynccontextmanager
+    async def speaking(self, *, confirmed_within_s: float) -> AsyncIterator[None]:
+        """Speak inside of the block, for as long as it takes where enough is planned; at its end nothing more is
+        asked than what is being asked then. Raises TimeoutError where that is not confirmed in time.
+        """
+        speaking = asyncio.create_task(self.speak(), name="crowd.speak")
+        try:
+            yield
+            self._turns.end()
+            async with asyncio.timeout(confirmed_within_s):
+                await speaking
+        finally:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
 
     @property
     def has_heard_all(self) -> bool:

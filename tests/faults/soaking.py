@@ -78,14 +78,13 @@ class _Soaking:
 
     async def to_its_end(self, length_s: float) -> Soaked:
         crowd = self.world.crowd
-        async with self._told(), self._spoken():
+        async with self._told(), crowd.speaking(confirmed_within_s=BACK_WITHIN_S):
             await asyncio.sleep(min(WARM_S, length_s * WARM_SHARE_MAX))
             before = await self._footprint()
             await self._go_wrong(self.began_s + length_s)
             healed_at_s, self.now = now_s(), "settling"
             async with asyncio.timeout(BACK_WITHIN_S):
                 await self.world.ready()
-            crowd.hush()
         await crowd.settle(self.world.database_url, within_s=SETTLED_WITHIN_S)
         await self.world.ready()
         settled_at_s = now_s()
@@ -142,18 +141,6 @@ class _Soaking:
     @property
     def _crashes(self) -> int:
         return sum(keeper.crashes for keeper in self.world.keepers)
-
-    @asynccontextmanager
-    async def _spoken(self) -> AsyncIterator[None]:
-        """Have the crowd speak inside of the block, and say all that it has begun at its end."""
-        speaking = asyncio.create_task(self.world.crowd.speak(), name="crowd.speak")
-        try:
-            yield
-            async with asyncio.timeout(BACK_WITHIN_S):
-                await speaking
-        finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
 
     @asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:

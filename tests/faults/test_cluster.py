@@ -28,7 +28,9 @@ from tests.support.worker_process import WorkerProcess, settings_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+CONFIRMED_WITHIN_S = 60.0
 SETTLED_WITHIN_S = 90.0
+COMMANDS_MAX = 1_000_000  # it ends with the last loss
 LOSSES: list[Step] = [
     ClusterDay.lose_the_leader,
     ClusterDay.lose_the_workers_node,
@@ -71,7 +73,7 @@ def say(request: pytest.FixtureRequest) -> Say:
 async def trial(day: ClusterDay, database_url: str, say: Say, folder: Path) -> Verdict:
     """Lose one node after another under load, let everything come to rest, and judge."""
     losses: list[Loss] = []
-    async with day.under_load():
+    async with day.crowd.speaking(confirmed_within_s=CONFIRMED_WITHIN_S):
         for step in LOSSES:
             losses.append(await step(day))
             loss = losses[-1]
@@ -99,7 +101,7 @@ async def trial(day: ClusterDay, database_url: str, say: Say, folder: Path) -> V
 async def test_a_cluster_that_loses_its_leader_again_and_again_loses_nothing(
     cluster: PrivateBrokerCluster, namespace: str, database_url: str, workers: int, say: Say, tmp_path: Path
 ) -> None:
-    plan = Plan(seed=11, commands=150, rate_per_s=50, hands=3, patience_s=1.0, sender="guest")
+    plan = Plan(seed=11, commands=COMMANDS_MAX, rate_per_s=50, hands=3, patience_s=1.0, sender="guest")
     async with cluster_day(cluster, namespace, database_url, plan, workers=workers) as day:
         result = await trial(day, database_url, say, tmp_path)
     assert result.is_good, str(result)
