@@ -124,15 +124,15 @@ class Crowd(AbstractAsyncContextManager["Crowd"]):
         """Speak inside of the block, for as long as it takes where enough is planned; at its end nothing more is
         asked than what is being asked then. Raises TimeoutError where that is not confirmed in time.
         """
-        speaking = asyncio.create_task(self.speak(), name="crowd.speak")
-        try:
-            yield
-            self._turns.end()
-            async with asyncio.timeout(confirmed_within_s):
-                await speaking
-        finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+        async with asyncio.TaskGroup() as tasks:  # what ends the crowd ends the block
+            speaking = tasks.create_task(self.speak(), name="crowd.speak")
+            try:
+                yield
+                self._turns.end()
+                async with asyncio.timeout(confirmed_within_s):
+                    await asyncio.shield(speaking)
+            finally:
+                speaking.cancel()
 
     @property
     def has_heard_all(self) -> bool:

@@ -108,7 +108,9 @@ class DecoderPath:
         if (incoming.reply_to.correlation_id or "").startswith(DEVICE) and self._replies % _ALIKE_EACH:
             return
         answer = incoming.answer if isinstance(incoming, Refused) else _AN_ANSWER
-        _written(self._wire.of(Reply(to=incoming.reply_to, message_id=str(UUID(int=1)), answer=answer)))
+        reply_id = str(UUID(int=1))
+        reply = Reply(delivery=incoming.delivery, to=incoming.reply_to, message_id=reply_id, answer=answer)
+        _written(self._wire.of(reply))
 
     def _check_letter(self, delivery: AmqpDelivery, reason: str, detail: str) -> None:
         """A letter can be written, is read again by our own guard, and is routed nowhere but to the dead."""

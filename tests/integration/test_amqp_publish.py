@@ -25,6 +25,7 @@ from worker.amqp.session import Session
 from worker.service.messages import Confirmation
 
 CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
+GIVEN_UP = Confirmation.GIVEN_UP
 HELD_UP = Confirmation.HELD_UP
 FORGED = "amq.rabbitmq.reply-to.AAAA.BBBB"
 
@@ -259,7 +260,7 @@ async def test_a_forged_address_costs_neither_the_honest_beside_it_nor_the_epoch
     )
 
     assert [end for place, end in enumerate(ends) if place not in {1, 4}] == [CONFIRMED] * 4
-    assert {ends[1], ends[4]} <= {REFUSED, CONFIRMED}
+    assert {ends[1], ends[4]} <= {GIVEN_UP, CONFIRMED}
     await hears(alice_heard, 1)
     await hears(bob_heard, 1)
     assert not watching.done()
@@ -306,7 +307,7 @@ async def test_an_asker_who_is_gone_costs_nothing(session: Session, broker: Priv
 
     ends = await session.publisher.publish([reply(seen.reply_to), event()])
 
-    assert ends[0] in {CONFIRMED, REFUSED}
+    assert ends[0] in {CONFIRMED, GIVEN_UP}
     assert ends[1] is CONFIRMED
 
 
@@ -320,7 +321,7 @@ async def test_a_direct_replies_line_that_was_cut_while_idle_is_replaced(
         for _ in range(3):
             assert await session.publisher.publish([reply(f"{DIRECT}.x"), event()]) in (
                 [CONFIRMED, CONFIRMED],
-                [REFUSED, CONFIRMED],
+                [GIVEN_UP, CONFIRMED],
             )
         assert not watching.done()
         watching.cancel()
@@ -345,6 +346,6 @@ async def test_silence_about_one_queue_costs_nobody_else_a_confirm(broker: Priva
 
         ends = await session.publisher.publish([*said, reply(f"{namespace}.gone")])
 
-        assert ends == [CONFIRMED, REFUSED, HELD_UP, CONFIRMED]
-        assert await session.publisher.publish([said[2], reply(silent.name)]) == [HELD_UP, REFUSED]
+        assert ends == [CONFIRMED, GIVEN_UP, HELD_UP, CONFIRMED]
+        assert await session.publisher.publish([said[2], reply(silent.name)]) == [HELD_UP, GIVEN_UP]
         assert await session.publisher.publish([said[2]]) == [CONFIRMED]

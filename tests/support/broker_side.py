@@ -12,6 +12,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from typing_extensions import override
 
 from tests.support.deliveries import decoder
+from tests.support.making import Tag
 from tests.support.wire import eventually
 from worker.amqp import guard
 from worker.amqp.options import BrokerOptions
@@ -83,7 +84,10 @@ def event(sequence: int = 1, *, device_id: str = "cam-1", body: bytes | None = N
 def reply(address: str, *, body: bytes = b"{}", correlation_id: str | None = "c-1") -> Reply:
     answer = Answer(type="stream.reply", content_type="application/json", body=body)
     return Reply(
-        to=ReplyTo(address=address, correlation_id=correlation_id), message_id=str(UUID(int=1)), answer=answer
+        delivery=Tag(tag=1),
+        to=ReplyTo(address=address, correlation_id=correlation_id),
+        message_id=str(UUID(int=1)),
+        answer=answer,
     )
 
 

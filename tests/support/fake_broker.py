@@ -34,6 +34,7 @@ class Fate(Enum):
 
     CONFIRMED = auto()
     REFUSED = auto()
+    GIVEN_UP = auto()
     HELD_UP = auto()
     LOST = auto()
     UNSURE = auto()

@@ -140,8 +140,13 @@ def an_event(device_id: str, sequence: int, *, at: datetime = BEGAN) -> StoredEv
     return StoredEvent(id=id_, device_id=device_id, sequence=sequence, type="stream.created", at=at, body=b"{}")
 
 
-def a_reply(name: str) -> Reply:
-    return Reply(to=ReplyTo(address=f"amq.gen-{name}", correlation_id=None), message_id=name, answer=an_answer())
+def a_reply(name: str, *, tag: int = 1) -> Reply:
+    return Reply(
+        delivery=Tag(tag=tag),
+        to=ReplyTo(address=f"amq.gen-{name}", correlation_id=None),
+        message_id=name,
+        answer=an_answer(),
+    )
 
 
 def a_letter(tag: int) -> DeadLetter:

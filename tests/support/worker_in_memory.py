@@ -50,7 +50,7 @@ class WorkerInMemory:
     policy: RelayPolicy = field(default_factory=lambda: RelayPolicy(worker="w-1"))
     parking: ParkingPolicy = field(default_factory=ParkingPolicy)
     retention: Retention = field(default_factory=lambda: Retention(handled_s=3_600))
-    flow: Flow = field(default_factory=lambda: Flow(idle_s=0.005))
+    flow: Flow = field(default_factory=lambda: Flow(idle_s=0.005, reply_pauses_s=(0.001, 0.001)))
     event_retries: int = 1
     patience_s: float = 0.0001
     hold_s: float = 5.0

@@ -15,7 +15,7 @@ from worker.amqp.reply_round import TURN_MAX
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
-CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
+CONFIRMED, GIVEN_UP, UNKNOWN = Confirmation.CONFIRMED, Confirmation.GIVEN_UP, Confirmation.UNKNOWN
 
 
 class Line:
@@ -66,21 +66,21 @@ async def test_one_that_is_refused_is_not_sent_again() -> None:
     line = Line()
     line.fates["b"] = nack()
 
-    assert await send(line, "abc") == [CONFIRMED, REFUSED, CONFIRMED]
+    assert await send(line, "abc") == [CONFIRMED, Confirmation.REFUSED, CONFIRMED]
     assert line.sent("b") == 1
 
 
 async def test_one_that_ends_the_connection_is_refused_and_the_others_are_confirmed() -> None:
     line = Line("x")
 
-    assert await send(line, "axb") == [CONFIRMED, REFUSED, CONFIRMED]
+    assert await send(line, "axb") == [CONFIRMED, GIVEN_UP, CONFIRMED]
     assert line.sent("x") == 2  # once among the others, once alone
 
 
 async def test_several_that_end_the_connection_are_refused_and_the_others_are_confirmed() -> None:
     line = Line("x", "y", "z")
 
-    assert await send(line, "xaybxzc") == [REFUSED, CONFIRMED, REFUSED, CONFIRMED, REFUSED, REFUSED, CONFIRMED]
+    assert await send(line, "xaybxzc") == [GIVEN_UP, CONFIRMED, GIVEN_UP, CONFIRMED, GIVEN_UP, GIVEN_UP, CONFIRMED]
     assert len(line.channels) == 6  # each of the three ended two; what comes after them opens the next
 
 
@@ -95,7 +95,7 @@ async def test_those_behind_one_that_ended_it_go_out_before_it_is_tried_again() 
 async def test_where_confirms_are_lost_too_the_honest_ones_are_found_out() -> None:
     line = Line("x", loses_confirms=True)
 
-    assert await send(line, "abxcd") == [CONFIRMED, CONFIRMED, REFUSED, CONFIRMED, CONFIRMED]
+    assert await send(line, "abxcd") == [CONFIRMED, CONFIRMED, GIVEN_UP, CONFIRMED, CONFIRMED]
 
 
 async def test_one_that_only_seemed_to_end_the_connection_is_not_refused() -> None:
@@ -129,7 +129,7 @@ async def test_an_address_that_ended_it_twice_is_refused_at_once_from_then_on() 
     await replies.open()
     await replies.send([wire("x")])
 
-    assert await replies.send([wire("x"), wire("a"), wire("x")]) == [REFUSED, CONFIRMED, REFUSED]
+    assert await replies.send([wire("x"), wire("a"), wire("x")]) == [GIVEN_UP, CONFIRMED, GIVEN_UP]
     assert line.sent("x") == 2
 
 
@@ -139,7 +139,7 @@ async def test_a_flood_of_forged_addresses_ends_the_connection_a_few_times_and_n
     replies = DirectReplies(line.reopen)
     await replies.open()
 
-    assert await replies.send([wire(key) for key in forged]) == [REFUSED] * 400
+    assert await replies.send([wire(key) for key in forged]) == [GIVEN_UP] * 400
     assert len(line.channels) == ENDS_MAX
 
 
@@ -147,7 +147,7 @@ async def test_once_the_connection_has_ended_a_few_go_out_at_a_time() -> None:
     """What is behind the next one to end it would be sent for nothing."""
     line = Line("x")
 
-    assert await send(line, ["x", *(f"new-{number}" for number in range(50))]) == [REFUSED, *[CONFIRMED] * 50]
+    assert await send(line, ["x", *(f"new-{number}" for number in range(50))]) == [GIVEN_UP, *[CONFIRMED] * 50]
 
     assert line.channels[1].in_flight_most == TURN_MAX
 
@@ -161,7 +161,7 @@ async def test_an_address_that_proved_good_loses_nothing_by_a_flood() -> None:
 
     ends = await replies.send([wire(key) for key in [*forged, "good", "new", "good"]])
 
-    assert ends == [REFUSED] * 100 + [CONFIRMED, REFUSED, CONFIRMED]
+    assert ends == [GIVEN_UP] * 100 + [CONFIRMED, GIVEN_UP, CONFIRMED]
     assert line.sent("good") == 3
 
 
@@ -173,7 +173,7 @@ async def test_new_askers_lose_nothing_by_forged_addresses_among_them(forged_cou
     random.Random(1).shuffle(keys)
     line = Line(*forged)
 
-    assert await send(line, keys) == [REFUSED if key in forged else CONFIRMED for key in keys]
+    assert await send(line, keys) == [GIVEN_UP if key in forged else CONFIRMED for key in keys]
     assert len(line.channels) <= ENDS_MAX + 1
 
 
@@ -183,7 +183,7 @@ async def test_new_askers_lose_nothing_where_forged_addresses_came_first() -> No
     honest = [direct_address("reply@1", number) for number in range(3)]
     line = Line(*same, *other)
 
-    assert await send(line, [*same, *other, *honest]) == [REFUSED] * 200 + [CONFIRMED] * 3
+    assert await send(line, [*same, *other, *honest]) == [GIVEN_UP] * 200 + [CONFIRMED] * 3
     assert len(line.channels) == ENDS_MAX
 
 
@@ -196,7 +196,7 @@ async def test_who_is_like_one_that_proved_good_loses_nothing_in_later_rounds() 
 
     ends = await replies.send([wire(key) for key in [*forged, direct_address("reply@1", 2)]])
 
-    assert ends == [REFUSED] * 100 + [CONFIRMED]
+    assert ends == [GIVEN_UP] * 100 + [CONFIRMED]
     assert line.channels[0].sent[1] == direct_address("reply@1", 2)
 
 
@@ -219,7 +219,7 @@ async def test_after_one_that_ended_it_the_connection_is_there_for_the_next() ->
     replies = DirectReplies(line.reopen)
     await replies.open()
 
-    assert await replies.send([wire("x")]) == [REFUSED]
+    assert await replies.send([wire("x")]) == [GIVEN_UP]
     assert await replies.send([wire("a")]) == [CONFIRMED]
 
 

@@ -121,7 +121,7 @@ def test_refusals_that_go_on_are_ever_more_seldom_a_reason_and_news_after_a_calm
     assert not doubt.is_due()
 
     pauses_s: list[float] = []
-    for _ in range(10):
+    for _ in range(12):
         since_s = times.now_s
         doubt.refused()
         while not doubt.is_due():

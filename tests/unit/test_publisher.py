@@ -5,6 +5,7 @@ from uuid import UUID
 
 from tests.support.deliveries import delivery
 from tests.support.fake_channel import HANGS, FakeChannel, nack
+from tests.support.making import Tag
 from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.direct_replies import DirectReplies
@@ -21,7 +22,8 @@ EVENT = StoredEvent(id=UUID(int=1), device_id="cam-1", sequence=1, type="stream.
 
 def reply(address: str) -> Reply:
     answer = Answer(type="stream.reply", content_type="application/json", body=b"{}")
-    return Reply(to=ReplyTo(address=address, correlation_id=None), message_id="r", answer=answer)
+    to = ReplyTo(address=address, correlation_id=None)
+    return Reply(delivery=Tag(tag=1), to=to, message_id="r", answer=answer)
 
 
 def letter(routing_key: str, message_id: str = "m") -> DeadLetter:

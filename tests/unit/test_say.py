@@ -10,7 +10,7 @@ from tests.support.making import a_letter, a_reply, an_event
 from worker.service.messages import DeadLetter, Outgoing, Reply, Said, StoredEvent
 from worker.service.outstanding import Outstanding
 from worker.service.ports import EpochOver
-from worker.service.say import Speaker
+from worker.service.say import Refusals, Speaker
 
 ONE, TWO, THREE = (an_event("cam-1", sequence) for sequence in (1, 2, 3))
 OTHER_ONE, OTHER_TWO = (an_event("cam-2", sequence) for sequence in (1, 2))
@@ -36,7 +36,7 @@ class Saying:
         *,
         replies: Iterable[Reply] = (),
         letters: Iterable[DeadLetter] = (),
-    ) -> list[DeadLetter]:
+    ) -> Refusals:
         claimed = self.outstanding.claim(events)
         return await self._speaker.say(Said(events=claimed, replies=list(replies), letters=list(letters)))
 
@@ -59,7 +59,7 @@ async def test_everything_is_said_once_and_in_order() -> None:
     saying = Saying()
     reply, letter = a_reply("anna"), a_letter(1)
 
-    assert await saying.say([ONE, TWO, OTHER_ONE], replies=[reply], letters=[letter]) == []
+    assert await saying.say([ONE, TWO, OTHER_ONE], replies=[reply], letters=[letter]) == Refusals()
 
     assert saying.published == [ONE, OTHER_ONE, TWO]
     assert saying.broker.published(Reply) == [reply]
@@ -70,7 +70,7 @@ async def test_everything_is_said_once_and_in_order() -> None:
 async def test_nothing_to_say_publishes_nothing() -> None:
     saying = Saying()
 
-    assert await saying.say() == []
+    assert await saying.say() == Refusals()
     assert saying.broker.journal == []
 
 
@@ -168,12 +168,15 @@ async def test_a_batch_decided_before_an_earlier_one_was_refused_does_not_overta
     assert saying.outstanding.claim([ONE, TWO]) == [ONE, TWO]
 
 
-async def test_a_refused_reply_is_done() -> None:
+@pytest.mark.parametrize(("fate", "returned"), [(Fate.REFUSED, 1), (Fate.GIVEN_UP, 0)])
+async def test_a_refused_reply_is_returned_and_one_that_was_given_up_is_not(fate: Fate, returned: int) -> None:
     saying = Saying()
     reply = a_reply("anna")
-    saying.broker.fate = refusing(reply)
+    saying.broker.fate = lambda message: fate if message is reply else Fate.CONFIRMED
 
-    assert await saying.say([ONE], replies=[reply, a_reply("ben")]) == []
+    refusals = await saying.say([ONE], replies=[reply, a_reply("ben")])
+
+    assert refusals.replies == [reply] * returned
 
     assert [reply.message_id for reply in saying.broker.published(Reply)] == ["anna", "ben"]
 
@@ -183,7 +186,7 @@ async def test_a_refused_dead_letter_is_returned() -> None:
     bad, good = a_letter(1), a_letter(2)
     saying.broker.fate = refusing(bad)
 
-    assert await saying.say(letters=[bad, good]) == [bad]
+    assert await saying.say(letters=[bad, good]) == Refusals(letters=[bad])
     assert saying.broker.published(DeadLetter) == [bad, good]
 
 

@@ -9,7 +9,7 @@ from worker.amqp.doubt import IMPATIENT_S, SHORTEST_S, Patience
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
-CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
+CONFIRMED, GIVEN_UP, UNKNOWN = Confirmation.CONFIRMED, Confirmation.GIVEN_UP, Confirmation.UNKNOWN
 HELD_UP = Confirmation.HELD_UP
 CANARY = wire("canary")
 TIMEOUT_S = 0.02
@@ -52,7 +52,7 @@ async def test_of_what_a_living_broker_says_nothing_counts_as_refused() -> None:
     broker = Broker()
     channel = await broker.confirming()
 
-    assert await channel.send([wire(key) for key in ("a", "silent", "b")]) == [CONFIRMED, REFUSED, CONFIRMED]
+    assert await channel.send([wire(key) for key in ("a", "silent", "b")]) == [CONFIRMED, GIVEN_UP, CONFIRMED]
     assert broker.sent == [["a", "silent", "b", "canary"]]
 
 
@@ -62,7 +62,7 @@ async def test_what_stands_behind_it_on_a_channel_that_is_held_up_goes_over_anot
 
     assert await channel.send([wire(key) for key in ("a", "stuck", "b", "c")]) == [
         CONFIRMED,
-        REFUSED,
+        GIVEN_UP,
         CONFIRMED,
         CONFIRMED,
     ]
@@ -78,7 +78,7 @@ async def test_what_may_wait_is_held_up_by_it() -> None:
 
     ends = await channel.send([wire("a"), wire("stuck", may_wait=True), wire("b", may_wait=True)])
 
-    assert ends == [CONFIRMED, REFUSED, HELD_UP]
+    assert ends == [CONFIRMED, GIVEN_UP, HELD_UP]
 
 
 async def test_each_that_holds_a_channel_up_is_found() -> None:
@@ -86,9 +86,9 @@ async def test_each_that_holds_a_channel_up_is_found() -> None:
     channel = await broker.confirming()
 
     assert await channel.send([wire(key) for key in ("stuck", "a", "stuck", "b")]) == [
-        REFUSED,
+        GIVEN_UP,
         CONFIRMED,
-        REFUSED,
+        GIVEN_UP,
         CONFIRMED,
     ]
 
@@ -124,7 +124,7 @@ async def test_no_more_channels_are_left_behind_than_a_connection_has() -> None:
 
     ends = [await channel.send([wire("stuck")]) for _ in range(HELD_UP_MAX + 1)]
 
-    assert ends == [[REFUSED]] * HELD_UP_MAX + [[UNKNOWN]]
+    assert ends == [[GIVEN_UP]] * HELD_UP_MAX + [[UNKNOWN]]
 
 
 async def test_after_a_silence_nobody_is_waited_for_so_long_again() -> None:
@@ -143,7 +143,7 @@ async def test_who_sends_beside_it_is_not_hurt() -> None:
 
     first, second = await asyncio.gather(channel.send([wire("stuck")]), channel.send([wire("a"), wire("b")]))
 
-    assert first == [REFUSED]
+    assert first == [GIVEN_UP]
     assert UNKNOWN not in second
 
 

@@ -7,6 +7,7 @@ import pytest
 from pamqp.commands import Basic
 
 from tests.support.deliveries import delivery
+from tests.support.making import Tag
 from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.messages import WireFormat, WireMessage
 from worker.amqp.topology import topology
@@ -18,7 +19,12 @@ ANSWER = Answer(type="stream.reply", content_type="application/json", body=b"{}"
 
 
 def reply(address: str, *, correlation_id: str | None = "c-1") -> Reply:
-    return Reply(to=ReplyTo(address=address, correlation_id=correlation_id), message_id="r-1", answer=ANSWER)
+    return Reply(
+        delivery=Tag(tag=1),
+        to=ReplyTo(address=address, correlation_id=correlation_id),
+        message_id="r-1",
+        answer=ANSWER,
+    )
 
 
 def test_an_event_goes_to_the_events_exchange() -> None:

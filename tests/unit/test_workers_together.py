@@ -42,7 +42,7 @@ class World:
                 store=self.store,
                 broker=self.broker,
                 mint=mint,
-                flow=Flow(batch_max=4, idle_s=0.001),
+                flow=Flow(batch_max=4, idle_s=0.001, reply_pauses_s=(0.001, 0.001)),
                 policy=RelayPolicy(worker=f"w-{number}", interval_s=0, grace_s=0, limit=3),
                 parking=ParkingPolicy(after=2, rest_s=600),
                 clock=Hurry(now=AGES_LATER + timedelta(hours=number)),  # they differ, as clocks do

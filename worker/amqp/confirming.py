@@ -114,7 +114,7 @@ class ConfirmingChannel:
         said = {"exchange": first.exchange, "routing_key": first.routing_key, "count": len(guilty)}
         log.warning("publish.unanswered", extra=said)
         for place in silent:
-            ends[place] = Confirmation.HELD_UP if place in behind else Confirmation.REFUSED
+            ends[place] = Confirmation.HELD_UP if place in behind else Confirmation.GIVEN_UP
         again = [place for place in behind if not some[place].may_wait]
         for place, end in zip(again, await self._send_some([some[place] for place in again]), strict=True):
             ends[place] = end

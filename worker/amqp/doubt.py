@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-FIRST_S: Final = 3.0
+FIRST_S: Final = 1.0
 LONGEST_S: Final = 600.0
 
 IMPATIENT_S: Final = 60.0

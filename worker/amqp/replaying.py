@@ -40,6 +40,7 @@ class Fate(enum.StrEnum):
 _FATES: Final = {
     Confirmation.CONFIRMED: Fate.REPLAYED,
     Confirmation.REFUSED: Fate.REFUSED,
+    Confirmation.GIVEN_UP: Fate.REFUSED,
     Confirmation.UNKNOWN: Fate.UNCONFIRMED,
 }
 

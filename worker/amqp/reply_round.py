@@ -32,7 +32,7 @@ class ReplyRound:
         self._reputation = reputation
         for place in self._left():
             if reputation.is_bad(self._address(place)):
-                self.ends[place] = Confirmation.REFUSED
+                self.ends[place] = Confirmation.GIVEN_UP
 
     def next_turn(self) -> list[int]:
         """Return the places that go out next, together; nothing where every end is known.
@@ -70,7 +70,7 @@ class ReplyRound:
         """Refuse all whose end is not known; return how many."""
         left = self._left()
         for place in left:
-            self.ends[place] = Confirmation.REFUSED
+            self.ends[place] = Confirmation.GIVEN_UP
         return len(left)
 
     def _rank(self, place: int) -> tuple[bool, bool, int]:
@@ -84,7 +84,7 @@ class ReplyRound:
             log.warning("direct_reply.ended_the_connection", extra={"reply_to": address})
             for place in self._left():
                 if self._address(place) == address:
-                    self.ends[place] = Confirmation.REFUSED
+                    self.ends[place] = Confirmation.GIVEN_UP
 
     def _left(self) -> list[int]:
         return [place for place, end in enumerate(self.ends) if end is Confirmation.UNKNOWN]

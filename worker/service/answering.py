@@ -61,7 +61,7 @@ def _replies(message: Received | Refused, answer: Answer, renderer: Renderer) ->
             log.info("command.refused_unasked", extra={"code": answer.problem})
         return []
     message_id = renderer.reply_id(message.key, answer)
-    return [Reply(to=message.reply_to, message_id=message_id, answer=answer)]
+    return [Reply(delivery=message.delivery, to=message.reply_to, message_id=message_id, answer=answer)]
 
 
 def _kept(message: Refused) -> list[DeadLetter]:

@@ -127,8 +127,11 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer on its way to one asker. `message_id` is the same each time the same answer goes out."""
+    """One answer on its way to one asker. `message_id` is the same each time the same answer goes out;
+    `delivery` is what it answers.
+    """
 
+    delivery: Delivery
     to: ReplyTo
     message_id: str
     answer: Answer
@@ -147,12 +150,14 @@ Outgoing = StoredEvent | Reply | DeadLetter
 
 
 class Confirmation(Enum):
-    """How a publish ended. UNKNOWN is neither success nor failure: the message may have arrived. HELD_UP is an
-    event that stood behind one of which the broker said nothing: it has its turn another time.
+    """How a publish ended. UNKNOWN is neither success nor failure: the message may have arrived. REFUSED is what
+    the broker may take another time; GIVEN_UP is refused too, for its address is dead, or its queue answers
+    nothing. HELD_UP is an event that stood behind such a one: it has its turn another time.
     """
 
     CONFIRMED = auto()
     REFUSED = auto()
+    GIVEN_UP = auto()
     UNKNOWN = auto()
     HELD_UP = auto()
 

@@ -15,17 +15,21 @@ from worker.service.housekeeping import Housekeeping
 from worker.service.isolating import Isolating
 from worker.service.messages import Incoming, Said
 from worker.service.ports import EpochOver, Inbox, InboxClosed, Settlement, StoreConflict
-from worker.service.say import Speaker
+from worker.service.say import Refusals, Speaker, say_refused
+from worker.service.unheard import PAUSES_S, Unheard
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """The numbers of the pipeline. `idle_s`: how long without a delivery until published events are marked."""
+    """The numbers of the pipeline. `idle_s`: how long without a delivery until published events are marked;
+    `reply_pauses_s`: how long before each further try of a refused reply.
+    """
 
     batch_max: int = 256
     idle_s: float = 0.2
+    reply_pauses_s: Sequence[float] = PAUSES_S
 
 
 class Pipeline:
@@ -49,6 +53,7 @@ class Pipeline:
         self._settlement = settlement
         self._caution = caution
         self._flow = flow
+        self._unheard = Unheard(pauses_s=flow.reply_pauses_s)
         self._decided: asyncio.Queue[Said | None] = asyncio.Queue(maxsize=1)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -112,16 +117,32 @@ class Pipeline:
             await self._decided.put(said)
 
     async def _say(self) -> None:
-        while (said := await self._decided.get()) is not None:
-            refused = await self._speaker.say(said)
+        while (said := await self._next()) is not None:
+            said = self._unheard.with_what_is_due(said)
+            refusals = await self._speaker.say(said)
             if self._caution.lets_widen(said.deliveries):
                 await self._inbox.widen()
-            await self._settle(said, refused_tags={letter.delivery.tag for letter in refused})
-            await self._settlement.give_to_broker(refused)
+            await self._settle(said, refusals)
 
-    async def _settle(self, said: Said, *, refused_tags: set[int]) -> None:
-        """Acknowledge what is said. A dead letter that was refused is not: the broker gets it back."""
-        await self._settlement.acknowledge([d for d in said.deliveries if d.tag not in refused_tags])
+    async def _next(self) -> Said | None:
+        """Return what was decided next, or nothing to say where something is to be said again before that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._unheard.next_in_s):
+                return await self._decided.get()
+        return Said()
+
+    async def _settle(self, said: Said, refusals: Refusals) -> None:
+        """Acknowledge what is said. What carries a refused dead letter is not: the broker gets it back; nor what
+        waits for its reply's next try.
+        """
+        kept_open = {letter.delivery.tag for letter in refusals.letters}
+        for reply in refusals.replies:
+            if reply.delivery.tag not in kept_open and self._unheard.holds(reply):
+                kept_open.add(reply.delivery.tag)
+            else:
+                say_refused(reply)
+        await self._settlement.acknowledge([d for d in said.deliveries if d.tag not in kept_open])
+        await self._settlement.give_to_broker(refusals.letters)
 
 
 def _first(group: BaseExceptionGroup[EpochOver]) -> BaseException:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from worker.service.messages import Confirmation, DeadLetter, Outgoing, Reply, Said, StoredEvent
@@ -13,6 +14,14 @@ from worker.service.ports import EpochOver, Publisher
 log = logging.getLogger(__name__)
 
 RETRY_PAUSE_S: Final = 0.05  # long enough for a full queue to take one, short enough for the others to wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """What the broker refused of a batch, and may take another time."""
+
+    letters: list[DeadLetter] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
 
 
 class Waves:
@@ -85,15 +94,15 @@ class Speaker:
         self._event_retries = event_retries
         self._retry_pause_s = retry_pause_s
 
-    async def say(self, said: Said) -> list[DeadLetter]:
-        """Publish until everything is confirmed or refused for good; return the refused dead letters.
+    async def say(self, said: Said) -> Refusals:
+        """Publish until everything is confirmed or refused; return the refused replies and dead letters.
 
         A device's events go in waves: the next only after the one before is confirmed. Raises EpochOver where
         the fate of a message is unknown: then nothing of this batch may be settled.
         """
         waves = Waves(said.events, outstanding=self._outstanding, retries=self._event_retries)
         others: Sequence[Reply | DeadLetter] = [*said.replies, *said.letters]
-        refused_letters: list[DeadLetter] = []
+        refusals = Refusals()
         while (wave := waves.next()) or others:
             messages: list[Outgoing] = [*wave, *others]
             others = ()
@@ -101,25 +110,30 @@ class Speaker:
             for message, confirmation in zip(messages, confirmations, strict=True):
                 if confirmation is Confirmation.UNKNOWN:
                     raise EpochOver("a publish was neither confirmed nor refused")
-                refused_letters.extend(_note(waves, message, confirmation))
+                _note(waves, refusals, message, confirmation)
             if waves.only_retries:
                 await asyncio.sleep(self._retry_pause_s)
-        return refused_letters
+        return refusals
 
 
-def _note(waves: Waves, message: Outgoing, confirmation: Confirmation) -> Iterable[DeadLetter]:
+def _note(waves: Waves, refusals: Refusals, message: Outgoing, confirmation: Confirmation) -> None:
     match message, confirmation:
-        case StoredEvent(), Confirmation.REFUSED:
+        case StoredEvent(), Confirmation.REFUSED | Confirmation.GIVEN_UP:
             waves.refused(message)
         case StoredEvent(), Confirmation.HELD_UP:
             waves.held_up(message)
         case StoredEvent(), _:
             waves.confirmed(message)
         case Reply(), Confirmation.REFUSED:
-            # The asker's queue is full or gone. Asking again gets the stored answer.
-            log.info("reply.refused", extra={"reply_to": message.to.address})
-        case DeadLetter(), Confirmation.REFUSED:
-            return (message,)
+            refusals.replies.append(message)
+        case Reply(), Confirmation.GIVEN_UP:
+            say_refused(message)
+        case DeadLetter(), Confirmation.REFUSED | Confirmation.GIVEN_UP:
+            refusals.letters.append(message)
         case _:
             pass
-    return ()
+
+
+def say_refused(reply: Reply) -> None:
+    """Say that a reply will not be heard: its queue is full or gone. Asking again gets the stored answer."""
+    log.info("reply.refused", extra={"reply_to": reply.to.address})
