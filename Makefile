@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## the environment in .venv, the servers' programs in .cache; does nothing the second time
@@ -61,6 +61,14 @@ soak: setup ## 15 minutes of mixed load with a random fault every few seconds
 fuzz: setup ## hostile messages by a new seed for a minute; FOR=600 seconds for longer, SEED=7 repeats one
 	@mkdir -p var
 	@$(BIN)/python -m tests.faults.fuzz --folder var $(if $(FOR),--seconds $(FOR)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: bench bench-quick bench-large
+bench: setup ## what it costs beside its peers, under 10 minutes; writes docs/performance.md
+	@$(BIN)/python -m benchmarks
+bench-quick: setup ## the ratios against their floors, under 90 s
+	@$(BIN)/python -m benchmarks --quick
+bench-large: setup ## a million rows in the database, a million messages waiting
+	@$(BIN)/python -m benchmarks --large
 
 .PHONY: format
 format: $(READY) ## put the code in form, and mend what can be mended

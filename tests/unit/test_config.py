@@ -130,7 +130,7 @@ def test_the_worker_is_called_after_its_host_and_process() -> None:
         ("PRUNE_BATCH_MAX", "0", "greater than or equal to 1"),
         ("HOLD_S", "601", "less than or equal to 600"),
         ("HOLD_S", "-1", "greater than or equal to 0"),
-        ("COMMAND_TRIES", "0", "greater than or equal to 1"),
+        ("COMMAND_TRIES", "1", "greater than or equal to 2"),
         ("PARK_AFTER", "0", "greater than or equal to 1"),
         ("PARKED_RETRY_S", "0", "greater than or equal to 0.05"),
         ("WATCHDOG_S", "0", "greater than or equal to 0.05"),

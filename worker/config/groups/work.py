@@ -16,8 +16,9 @@ class WorkSettings(BaseModel):
     hold_s: kinds.Seconds = Field(
         15, ge=0, le=600, description="that commands in hand are held while the database is away; 0 = back at once"
     )
-    # Once by chance, once more to be sure, and once for the rare thing that fails twice.
-    command_tries: int = Field(3, ge=1, le=100, description="times that a command that fails on its own is tried")
+    # Once by chance, once more to be sure, and once for the rare thing that fails twice. A single failure says
+    # nothing: there is always a second try.
+    command_tries: int = Field(3, ge=2, le=100, description="times that a command that fails on its own is tried")
 
     # Over the time that a batch, its confirms and a redelivery take.
     relay_grace_s: kinds.Seconds = Field(30, ge=0, le=86_400, description="that an event may stay unpublished")
