@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -22,6 +23,7 @@ from worker.amqp.burst import LARGE_BYTES, End, send_burst
 from worker.amqp.messages import WireMessage
 
 CONFIRMED, NACKED, RETURNED, UNKNOWN = End.CONFIRMED, End.NACKED, End.RETURNED, End.UNKNOWN
+UNWRITABLE = End.UNWRITABLE
 
 
 class Line(Base):
@@ -160,6 +162,19 @@ async def test_a_return_that_is_late_does_not_end_the_channel() -> None:
         await line.say(channel, Basic.Ack(2))
 
         assert await next_one == [CONFIRMED]
+        assert await late == [UNKNOWN]
+
+
+async def test_one_whose_time_is_up_does_not_take_the_return_of_the_next_with_its_id() -> None:
+    async with opened() as (line, channel):
+        late = sending(channel, named("b", "B"), timeout_s=0.05)
+        next_one = sending(channel, named("b", "B"))
+        await line.until_written(2)
+        assert await late == [UNKNOWN]
+
+        await line.say(channel, *returned("B"))
+
+        assert await next_one == [RETURNED]
 
 
 async def test_a_channel_that_the_broker_closes_leaves_the_rest_unknown() -> None:
@@ -183,6 +198,8 @@ async def test_however_aiormq_gives_a_connection_up_it_is_unknown(error: Any) ->
         await line.close(error)
 
         assert await task == [UNKNOWN]
+        assert await send_burst(channel, [wire("c")], timeout_s=5) == [UNKNOWN]
+        await channel.close()
         assert await send_burst(channel, [wire("c")], timeout_s=5) == [UNKNOWN]
 
 
@@ -227,6 +244,21 @@ async def test_where_there_is_no_room_to_write_nothing_is_written_and_no_tag_is_
         await line.say(channel, Basic.Ack(3, multiple=True))
         assert [key for key, _ in line.written] == list("abd")
         assert await asyncio.gather(*others, next_one) == [[CONFIRMED]] * 3
+
+
+async def test_where_there_is_nothing_to_send_nothing_is_waited_for() -> None:
+    async with opened() as (_, channel):
+        began_s = time.monotonic()
+        assert await send_burst(channel, [], timeout_s=5) == []
+        assert time.monotonic() - began_s < 2
+
+
+async def test_where_nothing_can_be_written_nothing_is() -> None:
+    async with opened() as (line, channel):
+        assert await send_burst(channel, [wire("x" * 256), named("y" * 256, "Y")], timeout_s=5) == [UNWRITABLE] * 2
+
+        assert line.write_queue.empty()
+        assert (channel.delivery_tag, channel.confirmations, channel.message_id_delivery_tag) == (0, {}, {})
 
 
 async def test_large_messages_are_not_joined_to_one_write() -> None:
