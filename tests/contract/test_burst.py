@@ -11,7 +11,7 @@ import pytest
 from aiormq.abc import ChannelFrame
 from aiormq.base import Base
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelClosed
+from aiormq.exceptions import ChannelClosed, DeliveryError
 from pamqp import commands, frame
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
@@ -130,6 +130,27 @@ async def test_one_burst_follows_another_and_aiormqs_own_publishes_between_them(
 
         assert (await first, await second) == ([CONFIRMED] * 2, [NACKED])
         assert isinstance(await own, Basic.Ack)
+
+
+async def test_a_burst_does_not_overtake_aiormqs_own_publish_that_has_its_tag_and_waits_for_room() -> None:
+    async with opened() as (line, channel):
+        before = [sending(channel, wire(key)) for key in "ab"]
+        await eventually(lambda: asyncio.sleep(0, line.write_queue.full()))
+        own = asyncio.create_task(channel.basic_publish(b"", routing_key="own", wait=False))
+        await eventually(lambda: asyncio.sleep(0, channel.delivery_tag == 3))
+
+        async def refuse_its_own() -> None:
+            await line.until_written(4)
+            tag = 1 + [key for key, _ in line.written].index("own")
+            await line.say(channel, *[Basic.Nack(n) if n == tag else Basic.Ack(n) for n in range(1, 5)])
+
+        line.written += published(line.write_queue.get_nowait().payload)
+        broker = asyncio.create_task(refuse_its_own())
+
+        assert await send_burst(channel, [wire("c")], timeout_s=5) == [CONFIRMED]
+        with pytest.raises(DeliveryError):
+            await own
+        await asyncio.gather(broker, *before)
 
 
 async def test_a_confirm_that_is_late_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
@@ -255,7 +276,9 @@ async def test_where_there_is_nothing_to_send_nothing_is_waited_for() -> None:
 
 async def test_where_nothing_can_be_written_nothing_is() -> None:
     async with opened() as (line, channel):
+        began_s = time.monotonic()
         assert await send_burst(channel, [wire("x" * 256), named("y" * 256, "Y")], timeout_s=5) == [UNWRITABLE] * 2
+        assert time.monotonic() - began_s < 2
 
         assert line.write_queue.empty()
         assert (channel.delivery_tag, channel.confirmations, channel.message_id_delivery_tag) == (0, {}, {})

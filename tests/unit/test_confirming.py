@@ -64,6 +64,17 @@ async def test_a_connection_that_is_lost_leaves_what_had_no_confirm_unknown(lost
     assert await channel.confirming().send([wire(key) for key in "abc"]) == [CONFIRMED, UNKNOWN, UNKNOWN]
 
 
+async def test_a_confirm_that_comes_with_the_end_of_the_channel_counts() -> None:
+    channel = FakeChannel(fate=lambda _: HANGS)
+    sending = asyncio.create_task(channel.confirming().send([wire("a")]))
+    await eventually(lambda: asyncio.sleep(0, bool(channel.sent)))
+
+    channel.lose(ConnectionResetError())
+    channel.confirmations[1].set_result(None)
+
+    assert await sending == [CONFIRMED]
+
+
 async def test_on_a_channel_that_is_closed_all_is_unknown() -> None:
     channel = FakeChannel(is_closed=True)
 
