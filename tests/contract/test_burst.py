@@ -208,6 +208,8 @@ async def test_a_channel_that_the_broker_closes_leaves_the_rest_unknown() -> Non
         assert await task == [CONFIRMED, UNKNOWN]
         assert await send_burst(channel, [wire("c")], timeout_s=5) == [UNKNOWN]
         assert channel.delivery_tag == 2
+        await line.close()
+        assert await send_burst(channel, [wire("c")], timeout_s=5) == [UNKNOWN]
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, asyncio.CancelledError(), ChannelClosed(0, "x"), None])
