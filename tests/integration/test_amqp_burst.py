@@ -22,8 +22,8 @@ from worker.amqp.messages import WireMessage
 
 CONFIRMED, NACKED, RETURNED, UNKNOWN = End.CONFIRMED, End.NACKED, End.RETURNED, End.UNKNOWN
 UNWRITABLE = End.UNWRITABLE
-FRAME_BYTES_MAX: Final = 131_072  # RabbitMQ's default
-LARGE: Final = bytes(range(256)) * 512  # as large as our broker lets one be: two frames
+FRAME_BYTES_MAX: Final = 8_192
+LARGE: Final = bytes(range(256)) * 512  # as large as our broker lets one be
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,13 +98,17 @@ async def test_what_is_mandatory_and_has_no_queue_comes_back(way: Way) -> None:
     assert await way.bodies(queue, 2) == [b"1", b"2"]
 
 
-async def test_bodies_of_more_than_one_frame_arrive_whole_and_in_order(way: Way) -> None:
-    queue = await way.queue()
+async def test_bodies_of_many_frames_arrive_whole_and_in_order() -> None:
     edge = FRAME_BYTES_MAX - 8
     sizes_bytes = (0, 1, edge - 1, edge, edge + 1, len(LARGE), 3)
+    with PrivateBroker(settings={"frame_max": str(FRAME_BYTES_MAX)}) as node:
+        async with way_to(node.url) as way:
+            queue = await way.queue()
 
-    assert await send(way, *[to(queue, LARGE[:size]) for size in sizes_bytes]) == [CONFIRMED] * len(sizes_bytes)
-    assert await way.bodies(queue, len(sizes_bytes)) == [LARGE[:size] for size in sizes_bytes]
+            ends = await send(way, *[to(queue, LARGE[:size]) for size in sizes_bytes])
+
+            assert ends == [CONFIRMED] * len(sizes_bytes)
+            assert await way.bodies(queue, len(sizes_bytes)) == [LARGE[:size] for size in sizes_bytes]
 
 
 async def test_of_what_cannot_be_written_nothing_is_and_the_neighbours_arrive(way: Way) -> None:
