@@ -1,21 +1,25 @@
 """A channel in confirm mode whose every publish ends as the test says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
-from aiormq.abc import DeliveredMessage
+from aiormq.abc import ChannelFrame, DeliveredMessage
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelInvalidStateError, ConnectionInternalError, DeliveryError
+from pamqp import frame
+from pamqp.body import ContentBody
 from pamqp.commands import Basic
 
 from worker.amqp.confirming import ConfirmingChannel
-from worker.amqp.doubt import Doubt
+from worker.amqp.doubt import Doubt, Patience
 from worker.amqp.messages import WireMessage
 
-# What becomes of a publish: None is a confirm, an error is raised, and what hangs waits for its deadline.
+# What becomes of a publish: None is a confirm, a DeliveryError is a nack or a return, with any other error the
+# connection is lost, and what hangs waits for its deadline.
 Fate = BaseException | None
 HANGS = TimeoutError("a place holder")
 
@@ -37,6 +41,22 @@ def wire(routing_key: str, *, mandatory: bool = False, may_wait: bool = False) -
     )
 
 
+def published(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    """The routing key and the body of each message that these frames are."""
+    key, body = None, b""
+    while payload:
+        used, _, found = frame.unmarshal(payload)
+        payload = payload[used:]
+        if isinstance(found, Basic.Publish):
+            if key is not None:
+                yield key, body
+            key, body = found.routing_key, b""
+        elif isinstance(found, ContentBody):
+            body += found.value
+    if key is not None:
+        yield key, body
+
+
 @dataclass(slots=True, eq=False)
 class FakeChannel:
     """`fate` decides by routing key; `fatal` are the keys at which the connection ends. As with RabbitMQ, what was
@@ -53,48 +73,78 @@ class FakeChannel:
     is_closed: bool = False
     loses_confirms: bool = False
     is_cut: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
     holds: dict[str, asyncio.Event] = field(default_factory=dict)
-    timeouts_s: list[float] = field(default_factory=list)
+    number: int = 1
+    max_content_size: int = 131_064
+    delivery_tag: int = 0
+    confirmations: "dict[int, asyncio.Future[Any]]" = field(default_factory=dict)
+    message_id_delivery_tag: dict[str, int] = field(default_factory=dict)
+    futures: "list[asyncio.Future[Any]]" = field(default_factory=list)
+    answering: "set[asyncio.Task[None]]" = field(default_factory=set)
 
-    async def basic_publish(
-        self,
-        body: bytes,
-        *,
-        exchange: str,  # noqa: ARG002 - as aiormq has it
-        routing_key: str,
-        properties: Basic.Properties,  # noqa: ARG002
-        mandatory: bool,  # noqa: ARG002
-        timeout: float,
-        wait: bool,  # noqa: ARG002
-    ) -> None:
+    @property
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
         if self.is_closed:
             raise ChannelInvalidStateError("closed")
-        self.sent.append(routing_key)
-        self.timeouts_s.append(timeout)
-        self.bodies.append((routing_key, body))
-        self.in_flight_now += 1
-        self.in_flight_most = max(self.in_flight_most, self.in_flight_now)
-        try:
-            await self._end(routing_key, timeout, was_before=not self.is_closed and routing_key not in self.fatal)
-        finally:
-            self.in_flight_now -= 1
+        yield
 
-    async def _end(self, routing_key: str, timeout_s: float, *, was_before: bool) -> None:
-        if routing_key in self.fatal:
-            self.is_closed = True
-            self.ended.set()
-        await asyncio.sleep(0)
-        if self.ended.is_set() and (self.loses_confirms or not was_before):
-            raise ConnectionResetError("the broker closed the connection")
-        if routing_key in self.holds:
-            await self.holds[routing_key].wait()
-        fate = self.fate(routing_key)
+    def create_future(self) -> "asyncio.Future[Any]":
+        self.futures.append(asyncio.get_running_loop().create_future())
+        return self.futures[-1]
+
+    @property
+    def write_queue(self) -> "FakeChannel":
+        return self
+
+    async def put(self, written: ChannelFrame) -> None:
+        """Take what is written; its confirms come once the publisher has given control back."""
+        messages = list(published(written.payload))
+        ends = next((place for place, (key, _) in enumerate(messages) if key in self.fatal), None)
+        loop = asyncio.get_running_loop()
+        first_tag = len(self.sent) + 1
+        for tag, (key, body) in enumerate(messages[: None if ends is None else ends + 1], start=first_tag):
+            self.sent.append(key)
+            self.bodies.append((key, body))
+            self.in_flight_now += 1
+            if key in self.fatal:
+                loop.call_soon(self.lose, ConnectionResetError("the broker closed the connection"))
+            elif ends is None or not self.loses_confirms:
+                loop.call_soon(self._answer, tag, key)
+        self.in_flight_most = max(self.in_flight_most, self.in_flight_now)
+
+    def lose(self, error: BaseException) -> None:
+        """End as a channel of aiormq does: all that waits on it is rejected."""
+        self.is_closed = True
+        for future in self.futures:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # as aiormq: nobody needs to look at it
+
+    def _answer(self, tag: int, key: str) -> None:
+        if key in self.holds:
+            task = asyncio.create_task(self._answer_late(tag, key))
+            self.answering.add(task)
+            task.add_done_callback(self.answering.discard)
+        elif not self.is_closed:
+            self._end(tag, self.fate(key))
+
+    async def _answer_late(self, tag: int, key: str) -> None:
+        await self.holds[key].wait()
+        self._end(tag, self.fate(key))
+
+    def _end(self, tag: int, fate: Fate) -> None:
         if fate is HANGS:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.Event().wait()
-        if fate is not None:
-            raise fate
+            return
+        if fate is not None and not isinstance(fate, DeliveryError):
+            self.lose(fate)
+            return
+        self.in_flight_now -= 1
+        confirmation = self.confirmations.pop(tag)
+        if fate is None:
+            confirmation.set_result(Basic.Ack(delivery_tag=tag))
+        else:
+            confirmation.set_exception(fate)
 
     def bodies_to(self, routing_key: str) -> list[bytes]:
         """What was sent there, in order."""
@@ -111,7 +161,7 @@ class FakeChannel:
         return future
 
     async def close(self) -> None:
-        self.is_closed = True
+        self.lose(ConnectionResetError())
 
     def confirming(
         self,
@@ -121,6 +171,7 @@ class FakeChannel:
         renew: "Callable[[], Awaitable[FakeChannel]] | None" = None,
         canary: WireMessage | None = None,
         doubt: Doubt | None = None,
+        patience: Patience | None = None,
     ) -> ConfirmingChannel:
         """What is tested, over this channel."""
         return ConfirmingChannel(
@@ -130,4 +181,5 @@ class FakeChannel:
             renew=cast("Callable[[], Awaitable[Channel]] | None", renew),
             canary=canary,
             doubt=doubt,
+            patience=patience,
         )

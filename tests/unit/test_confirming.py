@@ -1,14 +1,18 @@
 """Each message that is sent is confirmed, refused or unknown, and nothing that the broker does raises."""
 
 import asyncio
-import struct
 import time
+from dataclasses import replace
 
 import pytest
 from aiormq.exceptions import AMQPConnectionError, ChannelClosed, ChannelInvalidStateError
+from pamqp.commands import Basic
+from pamqp.common import FieldTable
+from typing_extensions import override
 
 from tests.support.fake_channel import HANGS, FakeChannel, nack, wire
 from tests.support.wire import eventually
+from worker.amqp.messages import WireMessage
 from worker.service.messages import Confirmation
 
 CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
@@ -50,12 +54,32 @@ async def test_no_more_than_the_limit_are_in_flight() -> None:
         ConnectionResetError(),
         TimeoutError(),
         asyncio.CancelledError(),  # what aiormq raises in tasks that nobody cancelled
+        ValueError("Unexpected frame"),  # a channel that broke over what the broker said
+        Exception(),  # one that was closed without a reason
     ],
 )
-async def test_a_connection_that_is_lost_leaves_it_unknown(lost: BaseException) -> None:
+async def test_a_connection_that_is_lost_leaves_what_had_no_confirm_unknown(lost: BaseException) -> None:
     channel = FakeChannel(fate=lambda key: lost if key == "b" else None)
 
-    assert await channel.confirming().send([wire(key) for key in "abc"]) == [CONFIRMED, UNKNOWN, CONFIRMED]
+    assert await channel.confirming().send([wire(key) for key in "abc"]) == [CONFIRMED, UNKNOWN, UNKNOWN]
+
+
+async def test_a_confirm_that_comes_with_the_end_of_the_channel_counts() -> None:
+    channel = FakeChannel(fate=lambda _: HANGS)
+    sending = asyncio.create_task(channel.confirming().send([wire("a")]))
+    await eventually(lambda: asyncio.sleep(0, bool(channel.sent)))
+
+    channel.lose(ConnectionResetError())
+    channel.confirmations[1].set_result(None)
+
+    assert await sending == [CONFIRMED]
+
+
+async def test_on_a_channel_that_is_closed_all_is_unknown() -> None:
+    channel = FakeChannel(is_closed=True)
+
+    assert await channel.confirming().send([wire("a"), wire("x" * 256)]) == [UNKNOWN, UNKNOWN]
+    assert channel.sent == []
 
 
 async def test_what_is_cancelled_is_cancelled() -> None:
@@ -83,27 +107,39 @@ async def test_after_one_that_is_unknown_no_further_deadline_is_waited_for() -> 
     assert time.monotonic() - began_s < 2
 
 
-@pytest.mark.parametrize(
-    "error", [TypeError("x"), ValueError("x"), OverflowError("x"), RecursionError("x"), struct.error("x")]
-)
-async def test_what_cannot_be_written_is_refused_and_the_others_go(error: Exception) -> None:
-    channel = FakeChannel(fate=lambda key: error if key == "b" else None)
-
-    assert await channel.confirming().send([wire(key) for key in "abc"]) == [CONFIRMED, REFUSED, CONFIRMED]
+def nested(depth: int) -> FieldTable:
+    table: FieldTable = {}
+    for _ in range(depth):
+        table = {"a": table}
+    return table
 
 
-async def test_a_channel_that_broke_over_a_frame_leaves_it_unknown() -> None:
+UNWRITABLE = {
+    "TypeError": replace(wire("x"), routing_key="x" * 256),
+    "UnicodeEncodeError": replace(wire("x"), routing_key="\ud800"),
+    "ValueError": replace(wire("x"), exchange="no such exchange?"),
+    "struct.error": replace(wire("x"), properties=Basic.Properties(priority=256)),
+    "RecursionError": replace(wire("x"), properties=Basic.Properties(headers=nested(2_000))),
+}
+
+
+@pytest.mark.parametrize("unwritable", UNWRITABLE.values(), ids=UNWRITABLE)
+async def test_what_cannot_be_written_is_refused_and_the_others_go(unwritable: WireMessage) -> None:
     channel = FakeChannel()
 
-    def break_the_channel(_: str) -> Exception:
-        channel.is_closed = True
-        return ValueError("Unexpected frame")
+    assert await channel.confirming().send([wire("a"), unwritable, wire("b")]) == [CONFIRMED, REFUSED, CONFIRMED]
+    assert channel.sent == ["a", "b"]
 
-    channel.fate = break_the_channel
 
-    assert await channel.confirming().send([wire("a")]) == [UNKNOWN]
+async def test_where_nothing_can_be_written_nothing_is_waited_for() -> None:
+    assert await FakeChannel().confirming().send([*UNWRITABLE.values()]) == [REFUSED] * len(UNWRITABLE)
 
 
 async def test_a_defect_of_ours_is_not_hidden() -> None:
+    class Defect(Basic.Properties):
+        @override
+        def marshal(self) -> bytes:
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        await FakeChannel(fate=lambda _: ZeroDivisionError()).confirming().send([wire("a")])
+        await FakeChannel().confirming().send([replace(wire("a"), properties=Defect())])

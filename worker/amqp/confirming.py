@@ -1,28 +1,31 @@
 """One channel in confirm mode."""
 
-import asyncio
 import contextlib
 import logging
-import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiormq.channel import Channel
-from aiormq.exceptions import ConnectionInternalError, DeliveryError, PublishError
+from aiormq.exceptions import ConnectionInternalError
 
-from worker.amqp.deadline import GONE, deadline, was_cancelled
+from worker.amqp.burst import End, send_burst
+from worker.amqp.deadline import deadline
 from worker.amqp.doubt import Doubt, Patience
 from worker.amqp.messages import WireMessage
+from worker.amqp.silence import Silence
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
 
-HELD_UP_MAX: Final = 200  # channels of an epoch that may be left behind
-
-# How pamqp says that it cannot write a message; raised before anything was sent.
-_UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, struct.error)
+_CONFIRMATIONS: Final = {
+    End.CONFIRMED: Confirmation.CONFIRMED,
+    End.NACKED: Confirmation.REFUSED,
+    End.RETURNED: Confirmation.REFUSED,
+    End.UNWRITABLE: Confirmation.REFUSED,
+    End.UNKNOWN: Confirmation.UNKNOWN,
+}
 
 
 class ConfirmingChannel:
@@ -32,11 +35,9 @@ class ConfirmingChannel:
     channel that first published to a quorum queue while the node of its leader was dying, RabbitMQ 3.10 refuses
     everything for that queue until that node is back, though the queue has long had another leader.
 
-    With `canary` too, a message that goes nowhere, a broker that is gone is told from one that says nothing of
-    some messages, as of those to a quorum queue that has lost its majority. Then these count as refused: one queue
-    must not end the epochs of everybody. Such a queue may hold up a channel that sends to it for the first time,
-    for minutes (RabbitMQ 3.10). Then only the first message counts as refused, what may wait is held up, and the
-    rest goes over another channel.
+    With `canary` too, a message that goes nowhere, what a living broker says nothing of counts as refused: one
+    queue must not end the epochs of everybody. Where it holds up the channel, only the first message counts as
+    refused, what may wait is held up, and the rest goes over another channel.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class ConfirmingChannel:
         renew: Callable[[], Awaitable[Channel]] | None = None,
         canary: WireMessage | None = None,
         doubt: Doubt | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._channel = channel
         self._senders: Counter[Channel] = Counter()
         self._renew = renew
-        self._canary = canary
         self._doubt = doubt or Doubt()
-        self._patience = Patience(timeout_s)
-        self._held_up = 0
+        self._patience = patience or Patience(timeout_s)
+        self._silence = Silence(canary, self._patience, self._renewed) if canary is not None else None
         self._timeout_s = timeout_s
         self._in_flight_max = in_flight_max
 
@@ -78,7 +79,7 @@ class ConfirmingChannel:
         A message that cannot be written is refused, for it never will be.
         """
         if self._renew is not None and self._doubt.is_due():
-            await self._go_over(self._renew)
+            await self._go_over()
         confirmations: list[Confirmation] = []
         for start in range(0, len(messages), self._in_flight_max):
             confirmations += await self._send_some(messages[start : start + self._in_flight_max])
@@ -90,63 +91,63 @@ class ConfirmingChannel:
         channel = self._channel
         self._senders[channel] += 1
         try:
-            ends = await asyncio.gather(*(self._send_one(message, channel) for message in some))
+            ends = await send_burst(channel, some, timeout_s=self._patience.timeout_s)
         finally:
             self._senders[channel] -= 1
             await self._leave(channel)
-        if Confirmation.UNKNOWN in ends and self._canary is not None and not channel.is_closed:
-            await self._ask_about(some, ends, channel, self._canary)
-        return ends
+        confirmations = [_CONFIRMATIONS[end] for end in ends]
+        if ends.count(End.CONFIRMED) < len(ends):
+            self._say(channel, some, ends)
+            if Confirmation.UNKNOWN in confirmations and self._silence is not None and not channel.is_closed:
+                await self._ask_about(some, confirmations, channel, self._silence)
+        return confirmations
+
+    def _say(self, channel: Channel, some: Sequence[WireMessage], ends: Sequence[End]) -> None:
+        sorts = Counter((message.exchange, end) for message, end in zip(some, ends, strict=True))
+        for (exchange, end), count in sorts.items():
+            said = {"exchange": exchange, "count": count}
+            if end is End.UNKNOWN:
+                why = "the channel is closed" if channel.is_closed else "no confirm in time"
+                log.info("publish.unknown", extra=said | {"reason": why})
+            elif end in {End.NACKED, End.RETURNED}:
+                log.info("publish.refused", extra=said | {"refusal": end.name.lower()})
+        if End.NACKED in ends:
+            self._doubt.refused()
 
     async def _ask_about(
-        self, some: Sequence[WireMessage], ends: list[Confirmation], channel: Channel, canary: WireMessage
+        self, some: Sequence[WireMessage], ends: list[Confirmation], channel: Channel, silence: Silence
     ) -> None:
         """Find out what silence means, and put it into `ends`. Where the broker says nothing at all it stays."""
         silent = [place for place, end in enumerate(ends) if end is Confirmation.UNKNOWN]
-        if await self._lives(channel, canary):
-            guilty, behind = silent, []
-        elif await self._lives_beside(canary):
-            guilty, behind = silent[:1], silent[1:]
-        else:
+        living = await silence.living(channel)
+        if living is None:
             return
-        self._patience.lose()
+        first_behind = len(silent) if living is channel else 1
+        guilty, behind = silent[:first_behind], silent[first_behind:]
         first = some[guilty[0]]
         said = {"exchange": first.exchange, "routing_key": first.routing_key, "count": len(guilty)}
         log.warning("publish.unanswered", extra=said)
         for place in silent:
             ends[place] = Confirmation.HELD_UP if place in behind else Confirmation.GIVEN_UP
+        if living is not channel:
+            self._channel = living
         again = [place for place in behind if not some[place].may_wait]
         for place, end in zip(again, await self._send_some([some[place] for place in again]), strict=True):
             ends[place] = end
 
-    async def _lives(self, channel: Channel, canary: WireMessage) -> bool:
-        end = await self._send_one(canary, channel, timeout_s=self._patience.short_s)
-        return end is Confirmation.CONFIRMED
-
-    async def _lives_beside(self, canary: WireMessage) -> bool:
-        """Whether the broker lives on another channel, which is taken then. The one before is left open: held up,
-        it would not answer, and neither we nor the broker forget it before its connection ends.
-        """
-        if self._renew is None or self._held_up == HELD_UP_MAX:
-            return False
-        renewed = await self._renewed(self._renew)
-        if renewed is None or not await self._lives(renewed, canary):
-            return False
-        self._channel = renewed
-        self._held_up += 1
-        return True
-
-    async def _go_over(self, renew: Callable[[], Awaitable[Channel]]) -> None:
+    async def _go_over(self) -> None:
         """Send on a new channel from now on."""
-        renewed = await self._renewed(renew)
+        renewed = await self._renewed()
         if renewed is not None:
             before, self._channel = self._channel, renewed
             await self._leave(before)
 
-    async def _renewed(self, renew: Callable[[], Awaitable[Channel]]) -> Channel | None:
+    async def _renewed(self) -> Channel | None:
+        if self._renew is None:
+            return None
         try:
             async with deadline("opening another channel", self._patience.short_s):
-                return await renew()
+                return await self._renew()
         except EpochOver as over:
             log.info("channel.not_renewed", extra={"reason": str(over)})
             return None
@@ -160,41 +161,3 @@ class ConfirmingChannel:
             with contextlib.suppress(EpochOver):  # that is told by the channel in its place
                 async with deadline("closing a channel after a refusal", self._timeout_s):
                     await channel.close()
-
-    async def _send_one(
-        self, message: WireMessage, channel: Channel, *, timeout_s: float | None = None
-    ) -> Confirmation:
-        try:
-            await channel.basic_publish(
-                message.body,
-                exchange=message.exchange,
-                routing_key=message.routing_key,
-                properties=message.properties,
-                mandatory=message.mandatory,
-                timeout=self._patience.timeout_s if timeout_s is None else timeout_s,
-                wait=False,
-            )
-        except DeliveryError as refused:  # a nack, or a mandatory message that came back
-            log.info("publish.refused", extra={"exchange": message.exchange, "refusal": type(refused).__name__})
-            if not isinstance(refused, PublishError):
-                self._doubt.refused()
-            return Confirmation.REFUSED
-        except GONE as lost:  # a TimeoutError is an OSError
-            log.info("publish.unknown", extra={"exchange": message.exchange, "reason": type(lost).__name__})
-            return Confirmation.UNKNOWN
-        except _UNWRITABLE as error:
-            return self._unwritable(message, error, channel)
-        except asyncio.CancelledError:
-            if was_cancelled():
-                raise
-            return Confirmation.UNKNOWN  # aiormq gave the connection up and says so in this odd way
-        return Confirmation.CONFIRMED
-
-    def _unwritable(self, message: WireMessage, error: Exception, channel: Channel) -> Confirmation:
-        """Refuse what cannot be written. A channel that broke over a frame from the broker raises the same kinds
-        of errors, at messages which may have been sent.
-        """
-        if channel.is_closed:
-            return Confirmation.UNKNOWN
-        log.error("publish.unwritable", extra={"exchange": message.exchange, "reason": type(error).__name__})
-        return Confirmation.REFUSED

@@ -46,7 +46,7 @@ class DeadLetters:
             "x-streams-worker": self._worker_name,
         }
         if not letter.message_id and not delivery.undecodable:
-            headers["x-streams-nameless"] = True  # aiormq will give it an id, which was never the sender's
+            headers["x-streams-nameless"] = True  # a burst will give it an id, which was never the sender's
         for name in _OUTGROWN:
             value = getattr(letter, name)
             if value is not None:

@@ -1,6 +1,6 @@
 """Publishing messages that have no `message_id`, and hearing of those that come back.
 
-aiormq gives a message without an id one of its own making, because it knows a returned message by nothing else. A
+A mandatory message without an id gets one of our making, because aiormq knows a returned one by nothing else. A
 command that had none would be another command then: it would be remembered, and its answer would bear the id.
 """
 

@@ -49,8 +49,8 @@ class BrokerPublisher(Publisher):
         return ends
 
     async def _bury(self, letter: Outgoing) -> Confirmation:
-        """One at a time: while a mandatory message is in flight, no other one with its message id may be, for
-        aiormq takes one's return for the other's, and dead letters keep the ids that strangers gave them. Made at
+        """One at a time: no two mandatory messages with one message id may be in flight, for aiormq takes one's
+        return for the other's, and dead letters keep the ids that strangers gave them. Made at
         its turn: one with many headers takes 20 ms, and a batch of them in one go would hold the event loop.
         """
         (end,) = await self._channel.send([self._wire.of(letter)])
