@@ -79,8 +79,10 @@ format: $(READY) ## put the code in form, and mend what can be mended
 lock: $(READY) ## pin what pyproject.toml asks for; LOCK=--upgrade takes the newest versions
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) --group dev -c requirements/runtime.txt -o requirements/dev.txt
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal -p 3.11 --generate-hashes --no-header \
-	--no-emit-index-url $(LOCK)
+	@for peer in benchmarks/peers/*/requirements.in; do \
+		$(PIN) $$peer -c requirements/runtime.txt -o $${peer%.in}.txt || exit 1; done
+PIN = $(BIN)/uv pip compile --quiet --universal -p 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK)
+COMPILE = $(PIN) pyproject.toml
 
 .PHONY: clean
 clean: ## remove the environment, fetched programs, caches and reports; var/ and its data stay

@@ -248,4 +248,5 @@ async def test_a_full_queue_of_dead_letters_holds_nobody_up_and_gets_them_once_i
             await stranger.until_ready("commands", 0)
     finally:
         await asyncio.to_thread(harmed.ctl, "clear_policy", namespace)
-        await evaluate(harmed, f"application:unset_env(rabbit, {retry}).")
+        # Its own default. Unset it would end the dead-lettering of every queue on the node.
+        await evaluate(harmed, f"application:set_env(rabbit, {retry}, 180000).")
