@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-PACKAGES = ("worker", "schemas", "stream_client", "migrations", "devtools")
+PACKAGES = ("worker", "schemas", "stream_client", "migrations", "devtools", "benchmarks")
 
 
 def git(root: Path, *arguments: str) -> str:

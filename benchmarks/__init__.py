@@ -1,0 +1,1 @@
+"""What the worker costs, beside its peers: `python -m benchmarks`."""

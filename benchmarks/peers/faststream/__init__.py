@@ -1,0 +1,1 @@
+"""FastStream, with an ORM session a message."""
