@@ -2,11 +2,11 @@
 
 import asyncio
 import resource
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Final
+
+import aiosqlite
 
 from tests.faults.world import World
 
@@ -19,12 +19,12 @@ FREE_S: Final = 0.1
 @asynccontextmanager
 async def locked(world: World) -> AsyncIterator[None]:
     """Hold the file's lock for writing, as a backup or a person with a shell does. It can be read."""
-    with closing(_connected(world.sqlite_file)) as connection:
-        await asyncio.to_thread(connection.execute, "BEGIN EXCLUSIVE")
+    async with aiosqlite.connect(world.sqlite_file, timeout=LOCK_WITHIN_S, isolation_level=None) as connection:
+        await connection.execute("BEGIN EXCLUSIVE")
         try:
             yield
         finally:
-            connection.rollback()
+            await connection.rollback()
 
 
 @asynccontextmanager
@@ -57,7 +57,3 @@ async def _contend(world: World) -> None:
         async with locked(world):
             await asyncio.sleep(BUSY_S)
         await asyncio.sleep(FREE_S)
-
-
-def _connected(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(file, timeout=LOCK_WITHIN_S, isolation_level=None, check_same_thread=False)
