@@ -32,8 +32,8 @@ class PassingInbox(Inbox):
         await self._inbox.close()
 
     @override
-    async def widen(self) -> None:
-        await self._inbox.widen()
+    async def widen(self) -> bool:
+        return await self._inbox.widen()
 
     @override
     async def pause(self) -> bool:

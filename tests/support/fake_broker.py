@@ -256,11 +256,12 @@ class FakeSession(Inbox, Publisher, Settlement):
         self._broker.deliver()
 
     @override
-    async def widen(self) -> None:
+    async def widen(self) -> bool:
         self._check()
         if self._prefetch == NARROW and len(self.unsettled) <= NARROW and not self._paused and not self._closed:
             self._consume(self._broker.prefetch)
             self._broker.note(Widened())
+        return self._prefetch != NARROW and not self._paused
 
     @override
     async def pause(self) -> bool:

@@ -127,12 +127,18 @@ UNWRITABLE = {
 async def test_what_cannot_be_written_is_refused_and_the_others_go(unwritable: WireMessage) -> None:
     channel = FakeChannel()
 
-    assert await channel.confirming().send([wire("a"), unwritable, wire("b")]) == [CONFIRMED, REFUSED, CONFIRMED]
+    assert await channel.confirming().send([wire("a"), unwritable, wire("b")]) == [
+        CONFIRMED,
+        Confirmation.GIVEN_UP,
+        CONFIRMED,
+    ]
     assert channel.sent == ["a", "b"]
 
 
 async def test_where_nothing_can_be_written_nothing_is_waited_for() -> None:
-    assert await FakeChannel().confirming().send([*UNWRITABLE.values()]) == [REFUSED] * len(UNWRITABLE)
+    assert await FakeChannel().confirming().send([*UNWRITABLE.values()]) == [Confirmation.GIVEN_UP] * len(
+        UNWRITABLE
+    )
 
 
 async def test_a_defect_of_ours_is_not_hidden() -> None:

@@ -227,3 +227,15 @@ def test_whatever_came_its_letter_can_be_written(payload: bytes, exchange: str, 
     assert read.headers is not None
     assert read.headers["x-streams-reason"] == "malformed"
     assert read.headers["x-streams-routing-key"] == routing_key
+
+
+@pytest.mark.parametrize("size_bytes", range(15_900, 16_300, 16))
+def test_a_letter_without_an_id_has_room_for_the_one_by_which_it_is_known_if_it_comes_back(
+    size_bytes: int,
+) -> None:
+    letter = letter_of(delivery(message_id=None, headers={"a": "x" * size_bytes}))
+
+    assert letter.message_id
+    assert letter.headers is not None
+    assert letter.headers["x-streams-nameless"] is True
+    written(letter)

@@ -59,7 +59,7 @@ def by_pamqp(message: WireMessage, channel: int, body_bytes_max: int) -> bytes:
     return b"".join(frame.marshal(part, channel) for part in (method, header, *bodies))
 
 
-@given(message=MESSAGES, channel=st.integers(1, 65_535), body_bytes_max=st.integers(1, 50))
+@given(message=MESSAGES, channel=st.integers(1, 65_535), body_bytes_max=st.integers(4_096, 5_000))
 def test_the_frames_are_those_of_pamqp(message: WireMessage, channel: int, body_bytes_max: int) -> None:
     try:
         expected = by_pamqp(message, channel, body_bytes_max)
@@ -68,6 +68,21 @@ def test_the_frames_are_those_of_pamqp(message: WireMessage, channel: int, body_
             frames_of(message, channel=channel, body_bytes_max=body_bytes_max)
     else:
         assert frames_of(message, channel=channel, body_bytes_max=body_bytes_max) == expected
+
+
+@pytest.mark.parametrize("body_bytes", [0, 1, 49, 50, 51, 100, 101])
+def test_a_body_takes_as_many_frames_as_it_needs(body_bytes: int) -> None:
+    message = WireMessage(exchange="x", routing_key="k", properties=Basic.Properties(), body=b"x" * body_bytes)
+
+    assert frames_of(message, channel=1, body_bytes_max=50) == by_pamqp(message, 1, 50)
+
+
+def test_properties_that_do_not_fit_one_frame_cannot_be_written() -> None:
+    properties = Basic.Properties(headers={"x": "y" * 5_000})
+    message = WireMessage(exchange="x", routing_key="k", properties=properties, body=b"")
+
+    with pytest.raises(ValueError, match="do not fit one frame"):
+        frames_of(message, channel=1, body_bytes_max=4_096)
 
 
 def test_where_the_broker_sets_no_limit_a_body_is_one_frame() -> None:

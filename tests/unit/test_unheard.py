@@ -12,9 +12,10 @@ from tests.support.running import running, wide
 from tests.support.worker_in_memory import WorkerInMemory
 from worker.service.messages import Outgoing, Reply, Said, StoredEvent
 from worker.service.process import Flow
-from worker.service.unheard import HELD_MAX, REMEMBERED_MAX, REMEMBERED_S, Unheard
+from worker.service.unheard import HELD_EACH_MAX, REMEMBERED_MAX, REMEMBERED_S, Unheard
 
 PAUSES_S = (1.0, 10.0)
+HELD_MAX = 16
 
 
 class Clock:
@@ -30,7 +31,7 @@ class Patience:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.unheard = Unheard(pauses_s=PAUSES_S, clock=self.clock)
+        self.unheard = Unheard(pauses_s=PAUSES_S, held_max=HELD_MAX, clock=self.clock)
 
     def said_after(self, seconds: float, said: Said | None = None) -> Sequence[Reply]:
         self.clock.now_s += seconds
@@ -38,12 +39,12 @@ class Patience:
 
     def has_refused_all(self, reply: Reply) -> bool:
         """Have it refused as often as it is tried."""
-        assert self.unheard.holds(reply)
+        assert self.unheard.takes(reply)
         for pause_s in PAUSES_S[:-1]:
             assert self.said_after(pause_s) == [reply]
-            assert self.unheard.holds(reply)
+            assert self.unheard.takes(reply)
         assert self.said_after(PAUSES_S[-1]) == [reply]
-        return not self.unheard.holds(reply)
+        return not self.unheard.takes(reply)
 
 
 def test_nothing_is_due_where_nothing_was_refused() -> None:
@@ -57,7 +58,7 @@ def test_nothing_is_due_where_nothing_was_refused() -> None:
 def test_a_refused_reply_is_said_after_its_pause_with_its_delivery_and_before_what_is_new() -> None:
     patience, first, new = Patience(), a_reply("anna"), a_reply("ben")
 
-    assert patience.unheard.holds(first)
+    assert patience.unheard.takes(first)
     assert patience.unheard.next_in_s == PAUSES_S[0]
     assert patience.said_after(PAUSES_S[0] - 0.1) == []
 
@@ -79,17 +80,25 @@ def test_an_address_that_refused_everything_has_no_more_patience_for_a_while() -
     patience = Patience()
     assert patience.has_refused_all(a_reply("anna"))
 
-    assert not patience.unheard.holds(a_reply("anna", tag=2))
-    assert patience.unheard.holds(a_reply("ben", tag=3))
+    assert not patience.unheard.takes(a_reply("anna", tag=2))
+    assert patience.unheard.takes(a_reply("ben", tag=3))
     patience.clock.now_s += REMEMBERED_S
-    assert patience.unheard.holds(a_reply("anna", tag=4))
+    assert patience.unheard.takes(a_reply("anna", tag=4))
 
 
 def test_only_so_many_are_held() -> None:
     patience = Patience()
 
-    assert all(patience.unheard.holds(a_reply(f"asker-{number}")) for number in range(HELD_MAX))
-    assert not patience.unheard.holds(a_reply("one more"))
+    assert all(patience.unheard.takes(a_reply(f"asker-{number}")) for number in range(HELD_MAX))
+    assert not patience.unheard.takes(a_reply("one more"))
+
+
+def test_of_one_address_only_a_few_are_held() -> None:
+    patience = Patience()
+
+    taken = [patience.unheard.takes(a_reply("anna", tag=number)) for number in range(HELD_EACH_MAX + 1)]
+    assert taken == [True] * HELD_EACH_MAX + [False]
+    assert patience.unheard.takes(a_reply("ben", tag=99))
 
 
 def test_only_so_many_addresses_are_remembered() -> None:
@@ -97,8 +106,8 @@ def test_only_so_many_addresses_are_remembered() -> None:
     for number in range(REMEMBERED_MAX + 1):
         patience.unheard._give_up(f"amq.gen-{number}")
 
-    assert patience.unheard.holds(a_reply("0"))
-    assert not patience.unheard.holds(a_reply("1"))
+    assert patience.unheard.takes(a_reply("0"))
+    assert not patience.unheard.takes(a_reply("1"))
 
 
 async def test_a_refused_reply_is_said_again_and_acknowledged_when_it_is_taken(store: FailingStore) -> None:
@@ -161,3 +170,43 @@ async def test_an_internal_whose_reply_and_letter_are_refused_goes_to_the_broker
 
     assert len(worker.broker.given_back) == 1
     assert worker.broker.acknowledged == []
+
+
+async def test_while_the_inbox_is_narrow_nobody_waits_behind_a_refused_reply(store: FailingStore) -> None:
+    """What a new process finds redelivered keeps it narrow: a held reply would have the only place."""
+    worker = WorkerInMemory(store=store, flow=Flow(idle_s=0.005, reply_pauses_s=(60.0,)))
+    worker.broker.fate = lambda message: Fate.REFUSED if isinstance(message, Reply) else Fate.CONFIRMED
+    commands = [received(create(f"cam-{number}")) for number in range(3)]
+    worker.broker.send(*commands)
+    dead = worker.broker.open()
+    await dead.start()
+    await dead.widen()
+    dead.end()
+
+    assert await worker.work_off() == 1
+
+    assert worker.broker.acknowledged == commands
+
+
+async def test_with_little_in_hand_nothing_is_held(store: FailingStore) -> None:
+    worker = WorkerInMemory(store=store, flow=Flow(idle_s=0.005, reply_pauses_s=(60.0,), held_max=0))
+    worker.broker.fate = lambda message: Fate.REFUSED if isinstance(message, Reply) else Fate.CONFIRMED
+    command = received(create())
+    worker.broker.send(command)
+
+    assert await worker.work_off() == 1
+
+    assert worker.broker.acknowledged == [command]
+
+
+async def test_a_reply_whose_letter_is_kept_is_not_said_again(store: FailingStore) -> None:
+    """The command would come again after a stop, and be carried out beside its letter."""
+    worker = WorkerInMemory(store=CursedStore(store, cursed=1_000))
+    worker.broker.fate = lambda message: Fate.REFUSED if isinstance(message, Reply) else Fate.CONFIRMED
+    command = received(create("cursed"))
+    worker.broker.send(command)
+
+    assert await worker.work_off() == 1
+
+    assert worker.broker.acknowledged == [command]
+    assert len(worker.broker.published(Reply)) == 1

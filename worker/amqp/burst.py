@@ -17,6 +17,7 @@ from uuid import uuid4
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelInvalidStateError, PublishError
+from pamqp.commands import Basic
 
 from worker.amqp.frames import UNWRITABLE, frames_of
 from worker.amqp.messages import WireMessage
@@ -47,6 +48,19 @@ async def send_burst(channel: Channel, messages: Sequence[WireMessage], *, timeo
         all_ended = channel.create_future()  # which the channel rejects when it ends
         await _Burst(channel, ends, all_ended, without_end=len(ends)).send(messages, timeout_s)
     return ends
+
+
+async def write_all(channel: Channel, frames: Sequence[Basic.Ack]) -> None:
+    """Write frames that need no answer at once, and wait until the socket has them: closing the connection drops
+    what is still in its queue. Raises ChannelInvalidStateError where the channel is closed.
+    """
+    if not frames:
+        return
+    if channel.is_closed:
+        raise ChannelInvalidStateError(f"{channel} closed")
+    written = channel.create_future()
+    await channel.write_queue.put(ChannelFrame.marshall(channel.number, frames, drain_future=written))
+    await written
 
 
 @dataclass(slots=True, eq=False)

@@ -19,11 +19,13 @@ from worker.service.ports import EpochOver
 
 log = logging.getLogger(__name__)
 
+SILENCES_MAX: Final = 5  # in a row, in one call
+
 _CONFIRMATIONS: Final = {
     End.CONFIRMED: Confirmation.CONFIRMED,
     End.NACKED: Confirmation.REFUSED,
     End.RETURNED: Confirmation.REFUSED,
-    End.UNWRITABLE: Confirmation.REFUSED,
+    End.UNWRITABLE: Confirmation.GIVEN_UP,
     End.UNKNOWN: Confirmation.UNKNOWN,
 }
 
@@ -53,6 +55,7 @@ class ConfirmingChannel:
     ) -> None:
         self._channel = channel
         self._senders: Counter[Channel] = Counter()
+        self._held_up: set[Channel] = set()
         self._renew = renew
         self._doubt = doubt or Doubt()
         self._patience = patience or Patience(timeout_s)
@@ -87,7 +90,7 @@ class ConfirmingChannel:
                 break
         return confirmations + [Confirmation.UNKNOWN] * (len(messages) - len(confirmations))
 
-    async def _send_some(self, some: Sequence[WireMessage]) -> list[Confirmation]:
+    async def _send_some(self, some: Sequence[WireMessage], *, silences: int = 0) -> list[Confirmation]:
         channel = self._channel
         self._senders[channel] += 1
         try:
@@ -99,7 +102,7 @@ class ConfirmingChannel:
         if ends.count(End.CONFIRMED) < len(ends):
             self._say(channel, some, ends)
             if Confirmation.UNKNOWN in confirmations and self._silence is not None and not channel.is_closed:
-                await self._ask_about(some, confirmations, channel, self._silence)
+                await self._ask_about(some, confirmations, channel, self._silence, silences=silences + 1)
         return confirmations
 
     def _say(self, channel: Channel, some: Sequence[WireMessage], ends: Sequence[End]) -> None:
@@ -115,9 +118,17 @@ class ConfirmingChannel:
             self._doubt.refused()
 
     async def _ask_about(
-        self, some: Sequence[WireMessage], ends: list[Confirmation], channel: Channel, silence: Silence
+        self,
+        some: Sequence[WireMessage],
+        ends: list[Confirmation],
+        channel: Channel,
+        silence: Silence,
+        *,
+        silences: int,
     ) -> None:
-        """Find out what silence means, and put it into `ends`. Where the broker says nothing at all it stays."""
+        """Find out what silence means, and put it into `ends`. Where the broker says nothing at all it stays.
+        After `SILENCES_MAX` in a row what stands behind is given up too, for everybody waits.
+        """
         silent = [place for place, end in enumerate(ends) if end is Confirmation.UNKNOWN]
         living = await silence.living(channel)
         if living is None:
@@ -131,8 +142,13 @@ class ConfirmingChannel:
             ends[place] = Confirmation.HELD_UP if place in behind else Confirmation.GIVEN_UP
         if living is not channel:
             self._channel = living
+            self._held_up.add(channel)
         again = [place for place in behind if not some[place].may_wait]
-        for place, end in zip(again, await self._send_some([some[place] for place in again]), strict=True):
+        if silences == SILENCES_MAX:
+            again_ends = [Confirmation.GIVEN_UP] * len(again)
+        else:
+            again_ends = await self._send_some([some[place] for place in again], silences=silences)
+        for place, end in zip(again, again_ends, strict=True):
             ends[place] = end
 
     async def _go_over(self) -> None:
@@ -157,7 +173,7 @@ class ConfirmingChannel:
         if self._senders[channel]:
             return
         del self._senders[channel]
-        if channel is not self._channel:
+        if channel is not self._channel and channel not in self._held_up:
             with contextlib.suppress(EpochOver):  # that is told by the channel in its place
                 async with deadline("closing a channel after a refusal", self._timeout_s):
                     await channel.close()

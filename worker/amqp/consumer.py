@@ -87,15 +87,16 @@ class Consumer(Inbox):
         self._arrived.put_nowait(message)
 
     @override
-    async def widen(self) -> None:
+    async def widen(self) -> bool:
         async with self._changing:
             # Each consumer of ours may have as much in hand as its prefetch says: what an earlier one got must be
             # settled first, or a database that comes and goes would fill the hand without end.
             if self._wide or self._paused or self._closing or self._hand.unsettled > NARROW:
-                return
+                return self._wide and not self._paused
             self._wide = True
             await self._cancel()
             await self._consume(self._prefetch)
+            return True
 
     @override
     async def pause(self) -> bool:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
+from uuid import uuid4
 
 from pamqp import encode
 from pamqp.commands import Basic
@@ -46,7 +47,10 @@ class DeadLetters:
             "x-streams-worker": self._worker_name,
         }
         if not letter.message_id and not delivery.undecodable:
-            headers["x-streams-nameless"] = True  # a burst will give it an id, which was never the sender's
+            headers["x-streams-nameless"] = True
+        # One of our making, where there is none, by which a letter that comes back is known. Given here, where it
+        # counts: with it too the letter must stay within what our own guard reads.
+        letter.message_id = letter.message_id or uuid4().hex
         for name in _OUTGROWN:
             value = getattr(letter, name)
             if value is not None:

@@ -33,11 +33,13 @@ _FIELDS: Final = [
 def frames_of(message: WireMessage, *, channel: int, body_bytes_max: int) -> bytes:
     """Return all frames of a message for the channel of this number; no body frame carries more than this.
 
-    Pure. Raises one of `UNWRITABLE`.
+    Pure. Raises one of `UNWRITABLE`, also where the broker's frames are too small for the properties.
     """
     body = message.body
     method = _method(message.exchange) + encode.short_string(message.routing_key) + _BITS[message.mandatory]
     header = _header(message.properties, len(body))
+    if 0 < body_bytes_max < len(header):
+        raise ValueError("the properties do not fit one frame, and a header has only one")
     frames = [
         _FRAME.pack(FRAME_METHOD, channel, len(method)),
         method,

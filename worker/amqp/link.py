@@ -92,14 +92,17 @@ async def _connect(options: BrokerOptions, purpose: str) -> CuttableConnection:
 
 
 async def open_channel(connection: CuttableConnection, *, confirms: bool) -> Channel:
-    """Open a channel and return aiormq's own, which hides nothing. A returned message raises at its publisher.
+    """Open a channel of aiormq's, which hides nothing and leaves nothing behind: aio_pika's would leave a task a
+    channel, and a channel may be opened every second. A returned message raises at its publisher.
 
     Raises what `worker.amqp.deadline` translates.
     """
+    if connection.transport is None:
+        raise ChannelInvalidStateError("the connection is closed")
+    underlay = connection.transport.connection
     try:
-        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-        await channel.initialize()
-        return cast("Channel", await channel.get_underlay_channel())
+        channel = await underlay.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        return cast("Channel", channel)
     except RuntimeError as closed:  # how both libraries say that the connection is closed
         raise ChannelInvalidStateError("the connection is closed") from closed
 

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from aiormq.channel import Channel
+from pamqp.commands import Basic
 from typing_extensions import override
 
+from worker.amqp.burst import write_all
 from worker.amqp.deadline import deadline
 from worker.amqp.hand import Hand
 from worker.service.messages import DeadLetter, Delivery
@@ -31,11 +33,9 @@ class ChannelSettlement(Settlement):
     @override
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         prefix, singles = self._note({delivery.tag for delivery in deliveries})
-        frames = [*([(prefix, True)] if prefix else []), *((tag, False) for tag in singles)]
+        acks = [*([Basic.Ack(prefix, multiple=True)] if prefix else []), *map(Basic.Ack, singles)]
         async with deadline("acknowledging", self._timeout_s):
-            for place, (tag, multiple) in enumerate(frames, start=1):
-                # The last one waits until it is written: closing the connection drops what is still in its queue.
-                await self._channel.basic_ack(tag, multiple=multiple, wait=place == len(frames))
+            await write_all(self._channel, acks)
         self._hand.settled += len(deliveries)
 
     @override

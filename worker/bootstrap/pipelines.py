@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from worker.amqp.codec.render import WireRenderer
 from worker.bootstrap import parts
@@ -39,6 +40,9 @@ class Experience:
     caution: Caution = field(default_factory=Caution)
     allowance: Allowance = field(default_factory=Allowance)
 
+
+HELD_MAX: Final = 64
+HELD_SHARE: Final = 8  # one in so many of the deliveries in hand may wait for the next try of its reply
 
 Around = Callable[[Ports], Ports]
 """What stands between a pipeline and its ports, asked for each epoch. Faults are let in here, by tests."""
@@ -84,7 +88,7 @@ def pipeline(settings: Settings, ports: Ports, experience: Experience, clock: Cl
         speaker=Speaker(publisher=ports.publisher, outstanding=outstanding, event_retries=settings.event_retries),
         settlement=ports.settlement,
         caution=experience.caution,
-        flow=Flow(batch_max=settings.batch_max),
+        flow=Flow(batch_max=settings.batch_max, held_max=min(HELD_MAX, settings.prefetch // HELD_SHARE)),
     )
 
 

@@ -105,8 +105,9 @@ class Inbox(Protocol):
     async def close(self) -> None:
         """Stop taking from the broker. What is in hand already can still be taken. Idempotent, never raises."""
 
-    async def widen(self) -> None:
-        """Allow as many deliveries in hand as the settings say; before, it is one. Idempotent.
+    async def widen(self) -> bool:
+        """Allow as many deliveries in hand as the settings say; before, it is one. Return whether it is so now.
+        Idempotent.
 
         Call it before that one is acknowledged: while it is in hand no other is on its way, and none has to turn
         back, which would cost it a delivery count. Raises EpochOver.

@@ -24,12 +24,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """The numbers of the pipeline. `idle_s`: how long without a delivery until published events are marked;
-    `reply_pauses_s`: how long before each further try of a refused reply.
+    `reply_pauses_s`: how long before each further try of a refused reply; `held_max`: deliveries that may wait for
+    that, which must be few of those in hand.
     """
 
     batch_max: int = 256
     idle_s: float = 0.2
     reply_pauses_s: Sequence[float] = PAUSES_S
+    held_max: int = 64
 
 
 class Pipeline:
@@ -53,7 +55,7 @@ class Pipeline:
         self._settlement = settlement
         self._caution = caution
         self._flow = flow
-        self._unheard = Unheard(pauses_s=flow.reply_pauses_s)
+        self._unheard = Unheard(pauses_s=flow.reply_pauses_s, held_max=flow.held_max)
         self._decided: asyncio.Queue[Said | None] = asyncio.Queue(maxsize=1)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -120,9 +122,8 @@ class Pipeline:
         while (said := await self._next()) is not None:
             said = self._unheard.with_what_is_due(said)
             refusals = await self._speaker.say(said)
-            if self._caution.lets_widen(said.deliveries):
-                await self._inbox.widen()
-            await self._settle(said, refusals)
+            is_wide = self._caution.lets_widen(said.deliveries) and await self._inbox.widen()
+            await self._settle(said, refusals, may_hold=is_wide)
 
     async def _next(self) -> Said | None:
         """Return what was decided next, or nothing to say where something is to be said again before that."""
@@ -131,14 +132,16 @@ class Pipeline:
                 return await self._decided.get()
         return Said()
 
-    async def _settle(self, said: Said, refusals: Refusals) -> None:
+    async def _settle(self, said: Said, refusals: Refusals, *, may_hold: bool) -> None:
         """Acknowledge what is said. What carries a refused dead letter is not: the broker gets it back; nor what
-        waits for its reply's next try.
+        waits for its reply's next try. While the inbox is narrow nothing waits, for everybody would wait with it.
         """
         kept_open = {letter.delivery.tag for letter in refusals.letters}
+        kept_twice = {letter.delivery.tag for letter in said.letters}  # its letter would stay, and it come again
         for reply in refusals.replies:
-            if reply.delivery.tag not in kept_open and self._unheard.holds(reply):
-                kept_open.add(reply.delivery.tag)
+            tag = reply.delivery.tag
+            if may_hold and tag not in kept_twice and self._unheard.takes(reply):
+                kept_open.add(tag)
             else:
                 say_refused(reply)
         await self._settlement.acknowledge([d for d in said.deliveries if d.tag not in kept_open])

@@ -10,7 +10,7 @@ from worker.service.messages import Reply, Said
 
 PAUSES_S: Final = (1.5, 3.0, 4.5)
 """A quorum queue has had another leader long before the last one, and the broker knows of it."""
-HELD_MAX: Final = 64  # deliveries that are held back for it: places in the prefetch
+HELD_EACH_MAX: Final = 4  # of one address: else one full queue would take all the places
 REMEMBERED_S: Final = 60.0
 REMEMBERED_MAX: Final = 1_000  # addresses
 
@@ -32,13 +32,14 @@ class Unheard:
     """
 
     def __init__(
-        self, *, pauses_s: Sequence[float] = PAUSES_S, clock: Callable[[], float] = time.monotonic
+        self, *, pauses_s: Sequence[float], held_max: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._pauses_s = pauses_s
+        self._held_max = held_max
         self._clock = clock
         self._held: deque[_Held] = deque()
         self._tries: dict[int, int] = {}  # of what is being said again, by its delivery
-        self._given_up: dict[str, float] = {}
+        self._given_up_until_s: dict[str, float] = {}
 
     @property
     def next_in_s(self) -> float | None:
@@ -60,21 +61,25 @@ class Unheard:
             deliveries=[*(reply.delivery for reply in again), *said.deliveries],
         )
 
-    def holds(self, reply: Reply) -> bool:
-        """Hold a refused reply until its next try, and its delivery too; False where it has no other."""
+    def takes(self, reply: Reply) -> bool:
+        """Take a refused reply and its delivery until the next try; False where it has none."""
         tries = self._tries.get(reply.delivery.tag, 0)
         if tries == len(self._pauses_s):
             self._give_up(reply.to.address)
-        if self._is_given_up(reply.to.address) or len(self._held) == HELD_MAX:
+        if self._is_given_up(reply.to.address) or not self._has_room_for(reply.to.address):
             return False
         self._held.append(_Held(reply=reply, tries=tries + 1, due_s=self._clock() + self._pauses_s[tries]))
         return True
 
+    def _has_room_for(self, address: str) -> bool:
+        of_address = sum(held.reply.to.address == address for held in self._held)
+        return len(self._held) < self._held_max and of_address < HELD_EACH_MAX
+
     def _give_up(self, address: str) -> None:
-        self._given_up.pop(address, None)
-        if len(self._given_up) == REMEMBERED_MAX:
-            del self._given_up[next(iter(self._given_up))]
-        self._given_up[address] = self._clock() + REMEMBERED_S
+        self._given_up_until_s.pop(address, None)
+        if len(self._given_up_until_s) == REMEMBERED_MAX:
+            del self._given_up_until_s[next(iter(self._given_up_until_s))]
+        self._given_up_until_s[address] = self._clock() + REMEMBERED_S
 
     def _is_given_up(self, address: str) -> bool:
-        return self._given_up.get(address, 0.0) > self._clock()
+        return self._given_up_until_s.get(address, 0.0) > self._clock()
