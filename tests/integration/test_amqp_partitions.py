@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aio_pika
 import pytest
@@ -11,6 +12,7 @@ from devtools.broker import PrivateBroker
 from tests.support.broker_side import GOOD, Stranger, bodies, deliveries, options, sessions, take
 from tests.support.proxy import Proxy
 from tests.support.wire import eventually
+from tests.support.worker_process import WorkerProcess, settings_of
 from worker.amqp.session import Session, apply_topology, missing_topology
 from worker.amqp.topology import TopologyWrong, topology
 from worker.service.ports import InboxClosed
@@ -74,7 +76,10 @@ async def test_switched_on_what_waits_stays_and_nothing_new_comes_twice(
 
         assert sorted(await all_wait(stranger, 1)) == [0, 0, 0, 1]
         async with sessions(broker.url, namespace, partitions=PARTITIONS).open() as session:
-            assert sorted(bodies(await take(session, 2))) == [b"new", b"old"]
+            taken = await take(session, 2)
+            assert sorted(bodies(taken)) == [b"new", b"old"]
+            await session.settlement.acknowledge(deliveries(taken))
+            assert await session.consumer.take(10, within_s=0.3) == []
 
 
 async def test_of_fewer_the_surplus_gets_nothing_more_and_is_named(
@@ -125,8 +130,14 @@ async def test_a_worker_that_only_checks_works_where_everything_is_there(
         assert bodies(await take(session, 1)) == [GOOD]
 
 
-async def test_a_broker_without_the_plugin_is_told_how_to_get_it(namespace: str) -> None:
+async def test_a_broker_without_the_plugin_is_told_how_to_get_it(namespace: str, tmp_path: Path) -> None:
     with PrivateBroker(plugins=()) as plain:
+        database_url = f"sqlite+aiosqlite:///{tmp_path}/streams.db"
+        worker = WorkerProcess(settings_of(plain.url, namespace, database_url, STREAMS_PARTITIONS="2"))
+        worker.start()
+        assert await worker.exit_code() == 78
+        await worker.discard()
+        assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in worker.log
         with pytest.raises(TopologyWrong, match="rabbitmq-plugins enable rabbitmq_consistent_hash_exchange"):
             async with sessions(plain.url, namespace, partitions=2).open():
                 pass
