@@ -50,24 +50,31 @@ async def _lead(wanted: Topology, channel: Channel) -> None:
 
 async def withdraw(wanted: Topology, open_channel: OpenChannel) -> list[str]:
     """Have nothing lead to partitions that are not wanted, and return those that are still there: what is in them
-    is for workers that know them. For whoever changes the number of partitions.
+    is for workers that know them. For whoever changes the number of partitions. Raises TopologyWrong.
     """
     surplus: list[str] = []
-    while await _is_there(name := f"{wanted.commands}.{len(wanted.partitions) + len(surplus) + 1}", open_channel):
+    while await _is_there(
+        _queue_check(name := f"{wanted.commands}.{len(wanted.partitions) + len(surplus) + 1}"), open_channel
+    ):
         surplus.append(name)
-    channel = await open_channel()
-    if not wanted.partitions:
-        await channel.exchange_delete(wanted.hashed)
-    for name in surplus if wanted.partitions else ():
-        await channel.queue_unbind(name, wanted.hashed, routing_key="1")
-    await channel.close()
+    try:
+        channel = await open_channel()
+        for name in surplus if wanted.partitions else ():
+            await channel.queue_unbind(name, wanted.hashed, routing_key="1")
+        if not wanted.partitions and await _is_there(_exchange_check(wanted.hashed), open_channel):
+            await channel.exchange_delete(wanted.hashed)
+        await channel.close()
+    except ChannelClosed as refused:
+        raise TopologyWrong(
+            f"The broker goes on leading commands to old partitions: {reason(refused)}."
+        ) from refused
     return surplus
 
 
-async def _is_there(queue: str, open_channel: OpenChannel) -> bool:
+async def _is_there(check: Callable[[Channel], Awaitable[object]], open_channel: OpenChannel) -> bool:
     channel = await open_channel()
     try:
-        await channel.queue_declare(queue, passive=True)
+        await check(channel)
         await channel.close()
     except ChannelNotFoundEntity:
         return False
