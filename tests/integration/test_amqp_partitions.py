@@ -55,6 +55,18 @@ async def test_devices_are_spread_over_all_partitions(stranger: Stranger) -> Non
     assert min(await all_wait(stranger, 200)) > 10
 
 
+async def test_applying_again_moves_no_device(broker: PrivateBroker, namespace: str, stranger: Stranger) -> None:
+    for number in range(50):
+        await stranger.send(GOOD, device=f"cam-{number}")
+    first = await all_wait(stranger, 50)
+
+    await apply_topology(options(broker.url), topology(namespace, PARTITIONS))
+    for number in range(50):
+        await stranger.send(GOOD, device=f"cam-{number}")
+
+    assert await all_wait(stranger, 100) == [2 * waiting for waiting in first]
+
+
 async def test_a_partition_is_like_the_command_queue_but_has_one_active_consumer(stranger: Stranger) -> None:
     queues = topology(stranger.namespace, PARTITIONS).queues
     (commands,) = [queue for queue in topology(stranger.namespace).queues if queue.name.endswith(".commands")]
