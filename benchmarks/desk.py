@@ -13,7 +13,8 @@ from pamqp.commands import Basic
 
 from benchmarks.books import Heard
 from benchmarks.load import Command
-from worker.amqp.topology import declare, topology
+from worker.amqp.declaring import declare
+from worker.amqp.topology import topology
 
 _IN_FLIGHT_MAX: Final = 500
 _DRAIN_DEADLINE_S: Final = 60.0

@@ -2,14 +2,14 @@
 
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from typing_extensions import override
 
 from devtools.folder import ServerFolder
-from devtools.node import Node
+from devtools.node import PLUGINS, Node
 from devtools.process import Child
 from devtools.rabbitmq import RabbitmqPrograms, rabbitmq
 from devtools.server import PrivateServer
@@ -40,16 +40,18 @@ class PrivateBroker(PrivateServer):
         *,
         settings: Mapping[str, str] | None = None,
         tls: TlsListener | None = None,
+        plugins: Collection[str] = PLUGINS,
     ) -> None:
         """Prepare a node in `folder`, which stays (as does the node's URL, if it can), or in a temporary one.
 
         `settings` are lines of rabbitmq.conf (`{"consumer_timeout": "60000"}`), which go before our own. With
-        `tls` it listens on a second port too, and speaks TLS there.
+        `tls` it listens on a second port too, and speaks TLS there. `plugins` are all that it has.
         Raises MissingPrograms if there is no RabbitMQ to be had, StartFailed if the folder is in use.
         """
         self._programs = rabbitmq()
         self._settings = dict(settings or {})
         self._tls = tls
+        self._plugins = plugins
         super().__init__(ServerFolder(folder))
         self._node = Node.stored(self._folder.path) or Node.new()
 
@@ -81,7 +83,7 @@ class PrivateBroker(PrivateServer):
     @override
     def _launch(self, children: list[Child]) -> None:
         folder, env = self._folder.path, self._environment()
-        self._node.write(folder, self._settings | self._tls_settings())
+        self._node.write(folder, self._settings | self._tls_settings(), self._plugins)
         (folder / self.log_name).unlink(missing_ok=True)
         self._launch_beside(children)
         server = [str(self._programs.server)]

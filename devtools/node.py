@@ -1,7 +1,7 @@
 """One RabbitMQ node on paper: its name, its ports, its files and its environment."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
@@ -21,6 +21,9 @@ SETTINGS: Mapping[str, str] = {
     "max_message_size": "131072",
 }
 """What every node is told; who makes one may say otherwise."""
+
+PLUGINS = ("rabbitmq_consistent_hash_exchange",)
+"""What every node has beside its core: what partitions need. It starts no slower with that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +58,7 @@ class Node:
         ports = (node.amqp_port, node.distribution_port, node.epmd_port, node.tls_port)
         return node if all(is_free(port) for port in ports) else None
 
-    def write(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def write(self, folder: Path, settings: Mapping[str, str], plugins: Collection[str] = PLUGINS) -> None:
         """Write what the node is told into `folder`; what it has stored there stays.
 
         `settings` are lines of rabbitmq.conf, which go before those of `SETTINGS`.
@@ -65,7 +68,7 @@ class Node:
         (folder / "rabbitmq.conf").write_text(text)
         # Both exist so that the machine's own in /etc/rabbitmq are not read.
         (folder / "env.conf").write_text("")
-        (folder / "enabled_plugins").write_text("[].\n")
+        (folder / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
         (folder / _IDENTITY_FILE).write_text(json.dumps(asdict(self)))
 
     def environment(self, programs: RabbitmqPrograms, folder: Path) -> dict[str, str]:

@@ -16,9 +16,11 @@ import pytest
 
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
+from worker.amqp.topology import topology
 
 _FORGOTTEN_TASKS_DEADLINE_S = 2.0
 _SWEEP_DEADLINE_S = 10.0
+PARTITIONS_MAX = 4  # of any test
 
 
 def pytest_configure() -> None:
@@ -90,7 +92,8 @@ async def _tasks_of_the_loop() -> AsyncIterator[None]:
 async def _sweep(url: str, namespace: str) -> None:
     """Remove the broker objects of a namespace: hundreds of queues would slow each restart of the node."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
-        for queue in ("commands", "dead"):
-            await channel.queue_delete(f"{namespace}.{queue}")
-        for exchange in ("commands", "events", "dead"):
-            await channel.exchange_delete(f"{namespace}.{exchange}")
+        wanted = topology(namespace, PARTITIONS_MAX)
+        for queue in wanted.queues:
+            await channel.queue_delete(queue.name)
+        for exchange in reversed(wanted.exchanges):
+            await channel.exchange_delete(exchange.name)

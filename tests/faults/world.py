@@ -20,6 +20,7 @@ from tests.faults.keeper import SOUND, Ailment, Keeper
 from tests.support.bad_day import QUICK
 from tests.support.proxy import Proxy
 from tests.support.worker_process import settings_of
+from worker.amqp.topology import topology
 
 _SWEEP_WITHIN_S: Final = 10.0
 OLD_ENOUGH_S: Final = 1.2  # of a quorum queue, to survive a kill of its broker
@@ -50,6 +51,7 @@ SETUPS: Final = (
     Setup(database=Database.POSTGRESQL, workers=3),
 )
 SETUPS_BY_NAME: Final = dict(zip(("sqlite", "postgresql-1", "postgresql-3"), SETUPS, strict=True))
+PARTITIONS_MAX: Final = 4  # of any trial
 POSTGRES_SETTINGS: Final = {"fsync": "off", "max_connections": "200"}  # of a server for several trials at once
 
 
@@ -198,7 +200,8 @@ async def _sweep(url: str, namespace: str) -> None:
     with suppress(OSError, TimeoutError, AMQPError):
         async with asyncio.timeout(_SWEEP_WITHIN_S), await aio_pika.connect(url) as connection:
             channel = await connection.channel()
-            for queue in ("commands", "dead"):
-                await channel.queue_delete(f"{namespace}.{queue}")
-            for exchange in ("commands", "events", "dead"):
-                await channel.exchange_delete(f"{namespace}.{exchange}")
+            wanted = topology(namespace, PARTITIONS_MAX)
+            for queue in wanted.queues:
+                await channel.queue_delete(queue.name)
+            for exchange in reversed(wanted.exchanges):
+                await channel.exchange_delete(exchange.name)

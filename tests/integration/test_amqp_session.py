@@ -97,7 +97,7 @@ async def test_a_batch_is_what_is_there_up_to_the_limit(session: Session, strang
     await stranger.until_ready("commands", 0)
 
     async def has_arrived() -> bool:
-        return session.consumer._arrived.qsize() == 30
+        return session.consumer._hand.arrived == 30
 
     await eventually(has_arrived)
     assert [len(await session.consumer.take(limit)) for limit in (20, 20)] == [20, 10]

@@ -48,7 +48,7 @@ async def assert_it_lives(session: Session, *, looks: int = 5) -> None:
 async def cancel_in_silence(session: Session) -> None:
     """Take the consumer away at the broker without the library's knowledge."""
     channel = session.consumer._channel
-    frame = Basic.Cancel(consumer_tag=session.consumer.tag, nowait=True)
+    frame = Basic.Cancel(consumer_tag=session.consumer.sources[0].tag, nowait=True)
     await channel.write_queue.put(ChannelFrame.marshall(channel_number=channel.number, frames=[frame]))
 
 

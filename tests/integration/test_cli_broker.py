@@ -200,6 +200,20 @@ def test_health_of_a_real_worker(system: System) -> None:
     assert ended.out == "ok\n  consuming: ok\n  database: ok\n  not_draining: ok\n"
 
 
+def test_partitions_that_are_not_wanted_any_more_are_named(broker: PrivateBroker, namespace: str) -> None:
+    settings = {"STREAMS_AMQP_URL": broker.url, "STREAMS_NAMESPACE": namespace}
+    more = stream_worker("topology", "apply", STREAMS_PARTITIONS="3", **settings)
+    fewer = stream_worker("topology", "apply", STREAMS_PARTITIONS="2", **settings)
+
+    assert (more.code, more.err) == (0, "")
+    assert (fewer.code, fewer.err.splitlines()) == (
+        0,
+        [f"{namespace}.commands.3 gets nothing any more: delete it when the old workers have emptied it"],
+    )
+    assert stream_worker("topology", "check", STREAMS_PARTITIONS="3", **settings).code == 0
+    assert stream_worker("topology", "check", STREAMS_PARTITIONS="4", **settings).code == 1
+
+
 def test_topology_is_missing_until_it_is_applied(broker: PrivateBroker, namespace: str) -> None:
     settings = {"STREAMS_AMQP_URL": broker.url, "STREAMS_NAMESPACE": namespace}
     before = stream_worker("topology", "check", **settings)

@@ -40,12 +40,12 @@ class StartedSessions(Sessions):
             yield session
 
 
-def sessions(url: str, namespace: str, *, declares: bool = True, **changed: Any) -> Sessions:
+def sessions(url: str, namespace: str, *, declares: bool = True, partitions: int = 1, **changed: Any) -> Sessions:
     """What opens epochs under a namespace; `changed` are options."""
     guard.install()
     return StartedSessions(
         options=options(url, **changed),
-        topology=topology(namespace),
+        topology=topology(namespace, partitions),
         declares=declares,
         decoder=decoder(namespace=namespace),
         clock=lambda: NOW,
@@ -113,12 +113,12 @@ class Stranger(AbstractAsyncContextManager["Stranger"]):
     ) -> None:
         await self._connection.close()
 
-    async def send(self, *bodies: bytes, **properties: Any) -> None:
-        """Publish commands to the command exchange, in order."""
+    async def send(self, *bodies: bytes, device: str = "cam-1", **properties: Any) -> None:
+        """Publish a device's commands to the command exchange, in order."""
         exchange = await self.channel.get_exchange(f"{self.namespace}.commands", ensure=False)
         properties = {"type": "stream.create", "delivery_mode": 2} | properties
         for body in bodies:
-            await exchange.publish(aio_pika.Message(body, **properties), "cam-1")
+            await exchange.publish(aio_pika.Message(body, **properties), device)
 
     async def ready(self, queue: str) -> int:
         """How many messages wait in a queue of the namespace."""

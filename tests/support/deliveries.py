@@ -3,9 +3,12 @@
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
 from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from worker.amqp.codec.admission import Admission
 from worker.amqp.codec.age import AgeLimit
@@ -56,6 +59,22 @@ def delivery(
         redelivered=redelivered,
         properties=Basic.Properties(**properties),
         body=body,
+    )
+
+
+def delivered(**given: Any) -> DeliveredMessage:
+    """What aiormq hands to a consumer's callback; `given` as with `delivery`."""
+    made = delivery(**given)
+    return DeliveredMessage(
+        delivery=Basic.Deliver(
+            delivery_tag=made.tag,
+            redelivered=made.redelivered,
+            exchange=made.exchange,
+            routing_key=made.routing_key,
+        ),
+        header=ContentHeader(properties=made.properties),
+        body=made.body,
+        channel=cast("Channel", None),
     )
 
 

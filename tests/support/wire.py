@@ -77,14 +77,16 @@ class Device(Party):
         else:
             self.strays.append(message)
 
-    async def tell(self, body: bytes, *, straight: bool = False, **properties: Any) -> None:
+    async def tell(
+        self, body: bytes, *, straight: bool = False, key: str = "some-device", **properties: Any
+    ) -> None:
         """Publish a command and wait for nothing but the broker's confirm; `straight` to the queue, or by the
-        exchange.
+        exchange under a `key`.
         """
         properties = {"content_type": "application/json", "delivery_mode": 2} | properties
         properties = {name: value for name, value in properties.items() if value is not None}
         exchange = self.channel.default_exchange if straight else self._commands
-        routing_key = f"{self.namespace}.commands" if straight else "some-device"
+        routing_key = f"{self.namespace}.commands" if straight else key
         await exchange.publish(aio_pika.Message(body, **properties), routing_key)
 
     async def tell_nameless(self, body: bytes, **properties: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.node import SETTINGS
+from devtools.node import PLUGINS, SETTINGS
 from worker.config import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +80,14 @@ def test_the_brokers_limit_of_a_message_is_the_one_that_is_tested() -> None:
     )
     assert limit is not None
     assert limit[1] == SETTINGS["max_message_size"]
+
+
+def test_the_broker_has_the_plugins_that_are_tested_and_those_of_its_image() -> None:
+    text = (ROOT / "deploy" / "enabled_plugins").read_text("utf-8")
+    enabled = re.search(r"^\[([\w,]+)\]\.$", text, re.MULTILINE)
+    assert enabled is not None
+    assert set(enabled[1].split(",")) == {"rabbitmq_management", "rabbitmq_prometheus", *PLUGINS}
+    assert "./deploy/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" in COMPOSE
 
 
 def test_watch_syncs_into_the_python_of_the_image() -> None:

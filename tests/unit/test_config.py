@@ -28,6 +28,13 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert (settings.log_level, settings.log_format) == ("INFO", "auto")
 
 
+def test_there_are_no_partitions_by_default_and_each_must_have_its_share_of_the_prefetch() -> None:
+    assert load_settings({}).partitions == 1
+    fits = {"STREAMS_PREFETCH": "9", "STREAMS_BATCH_MAX": "1"}
+    assert load_settings({**fits, "STREAMS_PARTITIONS": "8"}).partitions == 8
+    assert "STREAMS_PARTITIONS (9)" in str(refusal(**fits, STREAMS_PARTITIONS="9"))
+
+
 def test_the_defaults_let_everybody_in_without_a_limit_and_forget_no_event() -> None:
     settings = load_settings({})
     assert (settings.authorization, settings.operators) == ("open", frozenset())

@@ -1,16 +1,20 @@
 """Settling: each tag exactly once, as few frames as possible, and never a delivery that is still open."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
+from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelInvalidStateError
 from hypothesis import given
 from hypothesis import strategies as st
+from pamqp.commands import Basic
+from typing_extensions import override
 
 from tests.support.making import Tag
+from tests.support.writing import Writing
 from worker.amqp.hand import Hand
 from worker.amqp.settlement import ChannelSettlement
 from worker.service.messages import DeadLetter
@@ -19,39 +23,43 @@ from worker.service.ports import EpochOver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What was sent to the broker. `waited`: until it was written."""
+    """What was sent to the broker."""
 
     kind: str
     tag: int
     multiple: bool = False
-    waited: bool = False
 
 
-@dataclass(slots=True)
-class FakeChannel:
-    """The two methods of a channel that settle. `open` is what the broker still waits for."""
+class FakeChannel(Writing):
+    """What of a channel settles. `open` is what the broker still waits for, `writes` how often the socket was used
+    for acknowledgements.
+    """
 
-    deliveries: int = 0
-    sent: list[Frame] = field(default_factory=list)
-    open: set[int] = field(init=False)
-    error: BaseException | None = None
-    stuck: bool = False
+    def __init__(self, deliveries: int, *, error: BaseException | None = None, stuck: bool = False) -> None:
+        super().__init__(self._acknowledged)
+        self.sent: list[Frame] = []
+        self.writes = 0
+        self.open = set(range(1, deliveries + 1))
+        self.error = error
+        self.stuck = stuck
 
-    def __post_init__(self) -> None:
-        self.open = set(range(1, self.deliveries + 1))
+    @override
+    async def put(self, written: ChannelFrame) -> None:
+        self.writes += 1
+        await super().put(written)
 
-    async def basic_ack(self, delivery_tag: int, multiple: bool = False, wait: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiormq has it
+    async def _acknowledged(self, ack: Basic.Ack) -> None:
         await self._fail()
-        self.sent.append(Frame(kind="ack", tag=delivery_tag, multiple=multiple, waited=wait))
+        self.sent.append(Frame(kind="ack", tag=ack.delivery_tag, multiple=ack.multiple))
         # As RabbitMQ: a tag that is not open is an error, also under `multiple`.
-        self.open.remove(delivery_tag)
-        if multiple:
-            self.open -= set(range(1, delivery_tag))
+        self.open.remove(ack.delivery_tag)
+        if ack.multiple:
+            self.open -= set(range(1, ack.delivery_tag))
 
-    async def basic_reject(self, delivery_tag: int, *, requeue: bool = True, wait: bool = True) -> None:
+    async def basic_reject(self, delivery_tag: int, *, requeue: bool) -> None:
         await self._fail()
         assert not requeue
-        self.sent.append(Frame(kind="reject", tag=delivery_tag, waited=wait))
+        self.sent.append(Frame(kind="reject", tag=delivery_tag))
         self.open.remove(delivery_tag)
 
     async def _fail(self) -> None:
@@ -78,7 +86,7 @@ async def test_a_batch_from_the_beginning_is_one_frame() -> None:
 
     await settlement_of(channel).acknowledge(tags(1, 2, 3))
 
-    assert channel.sent == [Frame(kind="ack", tag=3, multiple=True, waited=True)]
+    assert channel.sent == [Frame(kind="ack", tag=3, multiple=True)]
 
 
 async def test_a_batch_after_a_batch_is_one_frame() -> None:
@@ -88,7 +96,7 @@ async def test_a_batch_after_a_batch_is_one_frame() -> None:
     await settlement.acknowledge(tags(1, 2))
     await settlement.acknowledge(tags(3, 4, 5))
 
-    assert channel.sent[1:] == [Frame(kind="ack", tag=5, multiple=True, waited=True)]
+    assert channel.sent[1:] == [Frame(kind="ack", tag=5, multiple=True)]
 
 
 async def test_what_is_done_beyond_an_open_delivery_goes_alone() -> None:
@@ -97,11 +105,12 @@ async def test_what_is_done_beyond_an_open_delivery_goes_alone() -> None:
     await settlement_of(channel).acknowledge(tags(1, 3, 4))
 
     assert channel.sent == [
-        Frame(kind="ack", tag=1, multiple=True, waited=False),
-        Frame(kind="ack", tag=3, waited=False),
-        Frame(kind="ack", tag=4, waited=True),
+        Frame(kind="ack", tag=1, multiple=True),
+        Frame(kind="ack", tag=3),
+        Frame(kind="ack", tag=4),
     ]
     assert channel.open == {2}
+    assert channel.writes == 1
 
 
 async def test_the_delivery_that_was_held_back_closes_the_gap_but_covers_no_tag_twice() -> None:
@@ -112,8 +121,8 @@ async def test_the_delivery_that_was_held_back_closes_the_gap_but_covers_no_tag_
     await settlement.acknowledge(tags(1, 5))
 
     assert channel.sent[2:] == [
-        Frame(kind="ack", tag=1, multiple=True, waited=False),
-        Frame(kind="ack", tag=5, waited=True),
+        Frame(kind="ack", tag=1, multiple=True),
+        Frame(kind="ack", tag=5),
     ]
     assert channel.open == {4}
 
@@ -127,9 +136,9 @@ async def test_a_rejected_delivery_counts_as_settled() -> None:
     await settlement.acknowledge(tags(3))
 
     assert channel.sent == [
-        Frame(kind="ack", tag=2, waited=True),
-        Frame(kind="reject", tag=1, waited=True),
-        Frame(kind="ack", tag=3, multiple=True, waited=True),
+        Frame(kind="ack", tag=2),
+        Frame(kind="reject", tag=1),
+        Frame(kind="ack", tag=3, multiple=True),
     ]
     assert not channel.open
 

@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity
 
+from tests.support.deliveries import delivered
 from tests.support.quiet_channel import QuietChannel
 from worker.amqp.consumer import Consumer
 from worker.amqp.hand import Hand
+from worker.amqp.source import Source
 from worker.amqp.topology import topology
 from worker.amqp.watchdog import Look, Watchdog
 from worker.service.messages import Incoming
@@ -32,6 +33,16 @@ class Watched:
     consumer: Consumer
     channel: QuietChannel
     hand: Hand
+    shares: list[int]
+
+    def arrive(self, queue: str = "s.commands") -> int:
+        """Have a delivery come from a queue, and return its tag."""
+        tag = self.hand.arrived + 1
+        (callback,) = [
+            callback for name, callback in self.channel.consumers.items() if name.startswith(f"{queue}-")
+        ]
+        callback(delivered(tag=tag))
+        return tag
 
     async def end(self) -> str:
         """Wait until the epoch is over, and return why."""
@@ -42,24 +53,32 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(channel: QuietChannel, *, started: bool = True) -> AsyncIterator[Watched]:
+async def watched(channel: QuietChannel, *, started: bool = True, partitions: int = 1) -> AsyncIterator[Watched]:
     hand = Hand()
-    consumer = Consumer(
-        channel.as_channel(), queue="s.commands", hand=hand, decode=decode, prefetch=10, timeout_s=1.0
-    )
+    names = topology("s", partitions)
+    sources = [
+        Source(channel.as_channel(), queue, prefetch=10, is_partition=queue in names.partitions, timeout_s=1.0)
+        for queue in names.sources
+    ]
+    consumer = Consumer(channel.as_channel(), sources=sources, hand=hand, decode=decode)
+    shares: list[int] = []
+
+    async def share(workers: int) -> None:
+        shares.append(workers)
+
     if started:
         await consumer.start()
     watchdog = Watchdog(
         consumer,
         channel.as_channel(),
-        topology=topology("s"),
-        hand=hand,
+        topology=names,
+        share=share,
         send_canary=channel.send_canary,
         every_s=0.002,
         timeout_s=0.05,
     )
     async with watchdog:
-        yield Watched(consumer=consumer, channel=channel, hand=hand)
+        yield Watched(consumer=consumer, channel=channel, hand=hand, shares=shares)
 
 
 def test_one_look_shows_nothing() -> None:
@@ -87,6 +106,8 @@ def test_a_queue_that_twice_knows_of_no_consumer_is_deaf() -> None:
         (HUNGRY, replace(HUNGRY, unsettled=1)),
         (replace(HUNGRY, ready=0), HUNGRY),
         (HUNGRY, replace(HUNGRY, ready=0)),
+        (replace(HUNGRY, is_ours=False), HUNGRY),
+        (HUNGRY, replace(HUNGRY, is_ours=False)),
         (HUNGRY, replace(HUNGRY, consumers=0, ready=0)),
         (replace(HUNGRY, consumers=0, ready=0), HUNGRY),
         (replace(HUNGRY, tag="t-0"), HUNGRY),
@@ -176,20 +197,18 @@ async def test_after_a_pause_it_looks_again() -> None:
 
 async def test_with_something_in_hand_what_waits_may_wait() -> None:
     async with watched(QuietChannel(ready=5)) as epoch:
-        epoch.hand.arrived += 1
+        tag = epoch.arrive()
 
         await epoch.channel.until_looked(5)
-        epoch.hand.settled += 1
+        epoch.hand.settle([tag])
 
         assert "none arrives" in await epoch.end()
 
 
 async def test_where_something_arrives_between_looks_it_is_left_alone() -> None:
     async with watched(QuietChannel(ready=5)) as epoch:
-        (arrive,) = epoch.channel.consumers.values()
         for _ in range(5):
-            arrive(cast("DeliveredMessage", object()))
-            epoch.hand.settled += 1
+            epoch.hand.settle([epoch.arrive()])
             await epoch.channel.until_looked(1)
 
         assert epoch.hand.unsettled == 0
@@ -207,3 +226,40 @@ async def test_a_defect_of_its_own_ends_the_epoch_and_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
         async with watched(QuietChannel(error=ZeroDivisionError())) as epoch:
             assert await epoch.end() == "the watchdog died of a defect"
+
+
+async def test_a_partition_that_never_sent_us_anything_may_be_anothers() -> None:
+    async with watched(QuietChannel(ready_elsewhere={"s.commands.2": 3}), partitions=2) as epoch:
+        await epoch.channel.until_looked(5)
+
+        assert epoch.consumer.is_consuming
+
+
+async def test_messages_that_wait_in_a_partition_of_ours_while_none_arrives_end_the_epoch() -> None:
+    async with watched(QuietChannel(), partitions=2) as epoch:
+        epoch.hand.settle([epoch.arrive("s.commands.2")])
+        epoch.channel.ready_elsewhere["s.commands.2"] = 3
+
+        assert await epoch.end() == "deaf on s.commands.2: 3 messages are ready and none arrives"
+
+
+async def test_what_one_queue_has_in_hand_does_not_excuse_another() -> None:
+    async with watched(QuietChannel(ready=3), partitions=2) as epoch:
+        epoch.arrive("s.commands.1")
+
+        assert await epoch.end() == "deaf on s.commands: 3 messages are ready and none arrives"
+
+
+async def test_a_partitions_consumer_that_is_gone_ends_the_epoch() -> None:
+    async with watched(QuietChannel(), partitions=2) as epoch:
+        del epoch.channel.consumers["s.commands.1-2"]
+        assert not epoch.consumer.is_consuming
+
+        assert await epoch.end() == "the consumer of s.commands.1 is gone"
+
+
+async def test_each_look_tells_how_many_workers_there_are() -> None:
+    async with watched(QuietChannel(consumers_said=3), partitions=2) as epoch:
+        await epoch.channel.until_looked(3)
+
+        assert set(epoch.shares) == {3}

@@ -1,46 +1,45 @@
 """The way in: deliveries of one channel, gathered without waiting."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from typing_extensions import override
 
-from worker.amqp.deadline import deadline
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.hand import Hand
+from worker.amqp.line import Line
+from worker.amqp.source import NARROW, Source
 from worker.service.messages import Incoming
 from worker.service.ports import EpochOver, Inbox, InboxClosed
 
-log = logging.getLogger(__name__)
-
-NARROW: Final = 1  # a message that kills the worker then costs no other message a delivery count
-
 
 class Consumer(Inbox):
-    """Takes deliveries from one queue. Starts narrow; one task takes, and any may close."""
+    """Takes deliveries from the command queue, and from its partitions where it has some. One task takes, and any
+    may close.
+
+    The command queue is consumed narrow at first, and not during a pause. A partition is neither narrow nor
+    cancelled: what is in hand would be overtaken by what another worker gets then. It bounds itself, because
+    nothing is acknowledged in a pause and no more than the prefetch comes then.
+    """
 
     def __init__(
         self,
         channel: Channel,
         *,
-        queue: str,
+        sources: Sequence[Source],
         hand: Hand,
         decode: Callable[[AmqpDelivery], Incoming],
-        prefetch: int,
-        timeout_s: float,
     ) -> None:
         self._channel = channel
-        self._queue = queue
+        self.sources = sources
+        self._queue, *self._partitions = sources
         self._hand = hand
         self._decode = decode
-        self._prefetch = prefetch
-        self._timeout_s = timeout_s
-        self._arrived: asyncio.Queue[DeliveredMessage | EpochOver | InboxClosed] = asyncio.Queue()
-        self._tag: str | None = None
+        self._line = Line(hand, puts_aside=bool(self._partitions))
+        self._end: EpochOver | InboxClosed | None = None
         self._started = False
         self._wide = False
         self._paused = False
@@ -51,17 +50,12 @@ class Consumer(Inbox):
 
     @property
     def is_consuming(self) -> bool:
-        """Whether the broker has a consumer of ours on the queue, as far as we know."""
-        return self.tag is not None
-
-    @property
-    def tag(self) -> str | None:
-        """Which of our consumers it is; each start, widening and resumption makes another."""
-        return None if self._failed.is_set() or self._tag not in self._channel.consumers else self._tag
+        """Whether the broker has a consumer of ours on each queue, as far as we know."""
+        return not self._failed.is_set() and all(source.tag is not None for source in self.sources)
 
     @property
     def should_consume(self) -> bool:
-        """Whether there should be a consumer: it was started, and is not paused, closed, lost or about to be."""
+        """Whether there should be consumers: it was started, and is not paused, closed, lost or about to be."""
         stopped = self._paused or self._closing or self._failed.is_set()
         return self._started and not stopped and not self._changing.locked()
 
@@ -72,30 +66,40 @@ class Consumer(Inbox):
                 return
             self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
             self._started = True
-            await self._consume(NARROW)
+            await self._queue.consume(self._arrive, prefetch=NARROW)
+            for partition in self._partitions:
+                await partition.consume(self._arrive, prefetch=partition.prefetch)
 
-    async def _consume(self, prefetch: int) -> None:
-        async with deadline(f"consuming from {self._queue}", self._timeout_s):
-            await self._channel.basic_qos(prefetch_count=prefetch)
-            # The callback only enqueues: it runs in a task of the channel, which dies with the channel.
-            ok = await self._channel.basic_consume(self._queue, self._arrive)  # type: ignore[arg-type]
-        self._tag = ok.consumer_tag
-        log.info("consumer.started", extra={"queue": self._queue, "prefetch": prefetch})
-
-    def _arrive(self, message: DeliveredMessage) -> None:
-        self._hand.arrived += 1
-        self._arrived.put_nowait(message)
+    def _arrive(self, source: Source, message: DeliveredMessage) -> None:
+        if self._end is not None:
+            return  # nobody will take it, and it goes back when the connection is closed
+        delivery = AmqpDelivery.of(message)
+        self._line.add(delivery)
+        self._hand.arrive(delivery.tag, source.pile)
 
     @override
     async def widen(self) -> bool:
         async with self._changing:
             # Each consumer of ours may have as much in hand as its prefetch says: what an earlier one got must be
             # settled first, or a database that comes and goes would fill the hand without end.
-            if self._wide or self._paused or self._closing or self._hand.unsettled > NARROW:
+            if self._wide or self._paused or self._closing or self._queue.pile.unsettled > NARROW:
                 return self._wide and not self._paused
             self._wide = True
-            await self._cancel()
-            await self._consume(self._prefetch)
+            await self._queue.cancel()
+            await self._queue.consume(self._arrive, prefetch=self._queue.prefetch)
+            return True
+
+    async def pass_on(self, partition: Source) -> bool:
+        """Let another worker have a partition, and wait in line for it again; return whether it could be done.
+
+        Call it only while the partition's consumer has all it may have in hand, and all of that is saved: then
+        nothing is on its way to us, and who gets the next message comes after all that we got. Raises EpochOver.
+        """
+        async with self._changing:
+            if self._paused or self._closing or self._failed.is_set():
+                return False
+            await partition.cancel()
+            await partition.consume(self._arrive, prefetch=partition.prefetch)
             return True
 
     @override
@@ -107,7 +111,7 @@ class Consumer(Inbox):
                 raise InboxClosed("the inbox was closed before it was started")
             if self._started and not self._closing:
                 self._paused = True
-                await self._cancel()
+                await self._queue.cancel()
             return self._started
 
     @override
@@ -116,36 +120,24 @@ class Consumer(Inbox):
             if self._closing or not self._paused:
                 return
             self._wide = False  # what stopped us may be a message that we are about to get again
-            await self._consume(NARROW)
+            await self._queue.consume(self._arrive, prefetch=NARROW)
             self._paused = False
-
-    async def _cancel(self) -> None:
-        tag, self._tag = self._tag, None
-        if tag is not None:
-            async with deadline("cancelling the consumer", self._timeout_s):
-                await self._channel.basic_cancel(tag)
 
     @override
     async def take(self, limit: int, *, within_s: float | None = None) -> Sequence[Incoming]:
         try:
             async with asyncio.timeout(within_s):
-                first = await self._arrived.get()
+                return [self._decode(delivery) for delivery in await self._next(limit)]
         except TimeoutError:
             return []
-        batch = [self._deliver(first)]
-        while len(batch) < limit and not self._arrived.empty():
-            item = self._arrived.get_nowait()
-            if not isinstance(item, DeliveredMessage):
-                self._arrived.put_nowait(item)  # an end: for the next call, after this batch
-                break
-            batch.append(self._deliver(item))
-        return batch
 
-    def _deliver(self, item: DeliveredMessage | EpochOver | InboxClosed) -> Incoming:
-        if isinstance(item, DeliveredMessage):
-            return self._decode(AmqpDelivery.of(item))
-        self._arrived.put_nowait(item)  # whoever asks again hears it again
-        raise item
+    async def _next(self, limit: int) -> Sequence[AmqpDelivery]:
+        while not (batch := self._line.next(limit)):
+            if self._end is not None and not self._line:
+                raise self._end
+            self._hand.moved.clear()
+            await self._hand.moved.wait()
+        return batch
 
     @override
     async def close(self) -> None:
@@ -154,11 +146,11 @@ class Consumer(Inbox):
                 return
             self._closing = True
             try:
-                await self._cancel()
+                await self._queue.cancel()
             except EpochOver as over:
                 self.fail(over)
             else:
-                self._arrived.put_nowait(InboxClosed("the inbox was closed"))
+                self._finish(InboxClosed("the inbox was closed"))
 
     @override
     async def watch(self) -> NoReturn:
@@ -167,11 +159,18 @@ class Consumer(Inbox):
 
     def fail(self, over: EpochOver) -> None:
         """Let whoever takes or watches know that the epoch is over; the first reason is the one that counts."""
-        self._tag = None
+        for source in self.sources:
+            source.forget()
         if not self._failed.is_set():
             self._over = over
             self._failed.set()
-            self._arrived.put_nowait(over)
+            self._finish(over)
 
-    def _cancelled_by_broker(self, _frame: object) -> None:
-        self.fail(EpochOver(f"the broker cancelled the consumer of {self._queue}; was the queue deleted?"))
+    def _finish(self, end: EpochOver | InboxClosed) -> None:
+        self._end = self._end or end
+        self._hand.moved.set()
+
+    def _cancelled_by_broker(self, frame: object) -> None:
+        tag = getattr(frame, "consumer_tag", None)
+        queue = next((source.queue for source in self.sources if source.is_consumed_by(tag)), "a queue of ours")
+        self.fail(EpochOver(f"the broker cancelled the consumer of {queue}; was the queue deleted?"))

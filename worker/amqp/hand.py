@@ -1,8 +1,11 @@
 """What an epoch has in hand."""
 
+import asyncio
+from collections.abc import Iterable
 
-class Hand:
-    """Counts an epoch's deliveries: the consumer those that arrive, the settlement those that are settled."""
+
+class Pile:
+    """Counts the deliveries from one queue: those that arrived and those that are settled."""
 
     def __init__(self) -> None:
         self.arrived = 0
@@ -12,3 +15,34 @@ class Hand:
     def unsettled(self) -> int:
         """How many have arrived and are not settled: taken or not, nobody else gets them."""
         return self.arrived - self.settled
+
+
+class Hand(Pile):
+    """Counts an epoch's deliveries: the consumer those that arrive, the settlement those that are settled.
+
+    `moved` is set whenever one of both happens; who waits for it clears it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = asyncio.Event()
+        self._piles: dict[int, Pile] = {}
+
+    def arrive(self, tag: int, pile: Pile) -> None:
+        """Count a delivery in, all in all and on the pile of its queue."""
+        self._piles[tag] = pile
+        pile.arrived += 1
+        self.arrived += 1
+        self.moved.set()
+
+    def pile_of(self, tag: int) -> Pile | None:
+        """Return the pile that a delivery lies on until it is settled."""
+        return self._piles.get(tag)
+
+    def settle(self, tags: Iterable[int]) -> None:
+        """Count deliveries out."""
+        for tag in tags:
+            self.settled += 1
+            if (pile := self._piles.pop(tag, None)) is not None:
+                pile.settled += 1
+        self.moved.set()

@@ -1,6 +1,6 @@
 """A dead letter as it is found, read with care: what stands in it was in part written by a stranger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -60,7 +60,7 @@ def read_letter(delivery: AmqpDelivery, *, number: int, names: Topology) -> Lett
     if delivery.exchange != names.dead:
         return _letter(delivery, number, reason=UNKNOWN, detail="It was not sent to the dead exchange.")
     if "x-death" in headers:
-        return _by_broker(delivery, number, _death(headers["x-death"], names.commands))
+        return _by_broker(delivery, number, _death(headers["x-death"], names.sources))
     if "x-streams-reason" in headers:
         return _by_worker(delivery, number, headers)
     return _letter(delivery, number, reason=UNKNOWN, detail="Neither the worker nor the broker made it.")
@@ -118,10 +118,10 @@ def _by_broker(delivery: AmqpDelivery, number: int, death: Mapping[str, Any]) ->
     )
 
 
-def _death(deaths: object, queue: str) -> Mapping[str, Any]:
-    """Return the latest death in our queue, else the latest of all: they stand newest first."""
+def _death(deaths: object, queues: Sequence[str]) -> Mapping[str, Any]:
+    """Return the latest death in a queue of ours, else the latest of all: they stand newest first."""
     tables = [death for death in deaths if isinstance(death, Mapping)] if isinstance(deaths, list) else []
-    ours = [death for death in tables if death.get("queue") == queue]
+    ours = [death for death in tables if death.get("queue") in queues]
     return next(iter(ours or tables), {})
 
 

@@ -12,6 +12,7 @@ from worker.amqp.confirming import ConfirmingChannel
 from worker.amqp.consumer import Consumer
 from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.deadline import deadline
+from worker.amqp.declaring import declare, missing, withdraw
 from worker.amqp.direct_replies import DirectReplies
 from worker.amqp.hand import Hand
 from worker.amqp.link import Link
@@ -20,7 +21,9 @@ from worker.amqp.messages import WireFormat
 from worker.amqp.options import BrokerOptions
 from worker.amqp.publisher import BrokerPublisher
 from worker.amqp.settlement import ChannelSettlement
-from worker.amqp.topology import Topology, TopologyWrong, declare, missing
+from worker.amqp.shares import Shares
+from worker.amqp.source import Source
+from worker.amqp.topology import Topology, TopologyWrong
 from worker.amqp.watchdog import Watchdog
 from worker.service.messages import Confirmation
 from worker.service.ports import EpochOver
@@ -34,7 +37,7 @@ class Session:
 
     consumer: Consumer
     publisher: BrokerPublisher
-    settlement: ChannelSettlement
+    settlement: Shares
 
 
 class Sessions:
@@ -77,29 +80,34 @@ class Sessions:
             await direct.open()
             hand = Hand()
             consumer = self._consumer(consuming, hand)
+            settling = ChannelSettlement(consuming.channel, hand=hand, timeout_s=self._options.settle_timeout_s)
+            shares = Shares(settling, consumer, hand=hand)
             consuming.when_lost(consumer.fail)
             publishing.when_lost(consumer.fail)
-            async with await self._watchdog(consumer, consuming, channel, hand):
+            async with await self._watchdog(consumer, consuming, channel, shares):
                 yield Session(
                     consumer=consumer,
                     publisher=BrokerPublisher(channel, direct, self._wire),
-                    settlement=ChannelSettlement(
-                        consuming.channel, hand=hand, timeout_s=self._options.settle_timeout_s
-                    ),
+                    settlement=shares,
                 )
+            await shares.keep()
 
     def _consumer(self, link: Link, hand: Hand) -> Consumer:
-        return Consumer(
-            link.channel,
-            queue=self._topology.commands,
-            hand=hand,
-            decode=self._decoder,
-            prefetch=self._options.prefetch,
-            timeout_s=self._options.settle_timeout_s,
-        )
+        queues = self._topology.sources
+        sources = [
+            Source(
+                link.channel,
+                queue,
+                prefetch=self._options.prefetch // len(queues) or 1,
+                is_partition=queue in self._topology.partitions,
+                timeout_s=self._options.settle_timeout_s,
+            )
+            for queue in queues
+        ]
+        return Consumer(link.channel, sources=sources, hand=hand, decode=self._decoder)
 
     async def _watchdog(
-        self, consumer: Consumer, link: Link, publishing: ConfirmingChannel, hand: Hand
+        self, consumer: Consumer, link: Link, publishing: ConfirmingChannel, shares: Shares
     ) -> Watchdog:
         async with deadline("opening the watchdog's channel", self._options.connect_timeout_s):
             channel = await link.new_channel()  # once an epoch: aiormq forgets no channel that was closed
@@ -107,7 +115,7 @@ class Sessions:
             consumer,
             channel,
             topology=self._topology,
-            hand=hand,
+            share=shares.share,
             send_canary=partial(self._send_canary, publishing),
             every_s=self._options.watchdog_s,
             timeout_s=self._options.confirm_timeout_s,
@@ -147,12 +155,16 @@ class Sessions:
                 raise EpochOver("the broker confirms nothing: is a memory or disk alarm on?")
 
 
-async def apply_topology(options: BrokerOptions, topology: Topology) -> None:
-    """Declare the topology and go. Raises EpochOver, TopologyWrong."""
+async def apply_topology(options: BrokerOptions, topology: Topology) -> list[str]:
+    """Declare the topology and go; return the partitions that it has no more and that are still there.
+
+    Raises EpochOver, TopologyWrong.
+    """
     link = await Link.open(options, purpose="topology", confirms=False)
     try:
         async with deadline("declaring the topology", options.connect_timeout_s):
             await declare(topology, link.new_channel)
+            return await withdraw(topology, link.new_channel)
     finally:
         await link.close()
 

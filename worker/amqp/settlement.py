@@ -36,7 +36,7 @@ class ChannelSettlement(Settlement):
         acks = [*([Basic.Ack(prefix, multiple=True)] if prefix else []), *map(Basic.Ack, singles)]
         async with deadline("acknowledging", self._timeout_s):
             await write_all(self._channel, acks)
-        self._hand.settled += len(deliveries)
+        self._hand.settle(delivery.tag for delivery in deliveries)
 
     @override
     async def give_to_broker(self, letters: Sequence[DeadLetter]) -> None:
@@ -45,7 +45,7 @@ class ChannelSettlement(Settlement):
             self._note({letter.delivery.tag})
             async with deadline("rejecting", self._timeout_s):
                 await self._channel.basic_reject(letter.delivery.tag, requeue=False)
-            self._hand.settled += 1
+            self._hand.settle([letter.delivery.tag])
 
     def _note(self, tags: set[int]) -> tuple[int, list[int]]:
         """Note fresh tags as settled. Return the highest of them below which nothing is open (0: there is none),

@@ -19,17 +19,18 @@ from typing_extensions import override
 
 from worker.amqp.consumer import Consumer
 from worker.amqp.deadline import deadline
-from worker.amqp.hand import Hand
+from worker.amqp.source import Source
 from worker.amqp.topology import Topology
 from worker.service.ports import EpochOver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look found: what the broker says of the queue, and what we know ourselves.
+    """What one look found at one queue: what the broker says of it, and what we know ourselves.
 
-    `tag` is the consumer's; with another one in between, two looks say nothing together. `arrived_first` is how
+    `tag` is our consumer's; with another one in between, two looks say nothing together. `arrived_first` is how
     many deliveries had arrived when we asked, `arrived` when we had the answer: what was ready may be among them.
+    `is_ours`: whether what is ready there should come to us.
     """
 
     tag: str | None
@@ -38,12 +39,14 @@ class Look:
     arrived_first: int
     arrived: int
     unsettled: int
+    is_ours: bool = True
 
     def suspicion(self, before: "Look | None") -> str | None:
         """Return why the epoch is deaf if this look and the one before show it.
 
         One look shows nothing: what is ready may be on its way, and a quorum queue whose process does not answer
-        at once is reported as one with neither messages nor consumers (RabbitMQ 3.10).
+        at once is reported as one with neither messages nor consumers (RabbitMQ 3.10). Of a partition the broker
+        counts the active consumer only, whose ever it is, and does not say whose.
         """
         if before is None or self.tag is None or self.tag != before.tag:
             return None
@@ -56,7 +59,7 @@ class Look:
     @property
     def starves(self) -> bool:
         """Whether there is something to be had and we have nothing: the next one should come at once."""
-        return bool(self.ready) and not self.unsettled
+        return self.is_ours and bool(self.ready) and not self.unsettled
 
 
 class Watchdog(AbstractAsyncContextManager["Watchdog"]):
@@ -72,7 +75,7 @@ class Watchdog(AbstractAsyncContextManager["Watchdog"]):
         channel: Channel,
         *,
         topology: Topology,
-        hand: Hand,
+        share: Callable[[int], Awaitable[None]],
         send_canary: Callable[[], Awaitable[None]],
         every_s: float,
         timeout_s: float,
@@ -80,7 +83,7 @@ class Watchdog(AbstractAsyncContextManager["Watchdog"]):
         self._consumer = consumer
         self._channel = channel
         self._topology = topology
-        self._hand = hand
+        self._share = share
         self._send_canary = send_canary
         self._every_s = every_s
         self._timeout_s = timeout_s
@@ -109,52 +112,60 @@ class Watchdog(AbstractAsyncContextManager["Watchdog"]):
             self._consumer.fail(EpochOver("the watchdog died of a defect"))
 
     async def _watch(self) -> None:
-        before: Look | None = None
+        before: dict[Source, Look] = {}
         while True:
             await asyncio.sleep(self._every_s)
             if not self._consumer.should_consume:
-                before = None
+                before = {}
                 continue
-            look = await self._look()
+            looks = await self._look()
             if self._consumer.should_consume:  # and not only since we asked
-                self._judge(look, before)
-            before = look
+                for source, look in looks.items():
+                    _judge(source.queue, look, before.get(source))
+                await self._share(looks[self._consumer.sources[0]].consumers)
+            before = looks
 
-    def _judge(self, look: Look, before: Look | None) -> None:
-        if look.tag is None:
-            raise EpochOver(f"the consumer of {self._topology.commands} is gone")
-        if (why := look.suspicion(before)) is not None:
-            raise EpochOver(f"deaf on {self._topology.commands}: {why}")
-
-    async def _look(self) -> Look:
+    async def _look(self) -> dict[Source, Look]:
         """Ask for all that the worker lives on. Raises EpochOver where it is not there, or nobody answers."""
-        tag, arrived_first = self._consumer.tag, self._hand.arrived
-        commands = await self._ask()
+        sources = self._consumer.sources
+        first = {source: (source.tag, source.pile.arrived) for source in sources}
+        found = await self._ask()
         await self._send_canary()
-        return Look(
-            tag=tag,
-            ready=commands.message_count or 0,
-            consumers=commands.consumer_count or 0,
-            arrived_first=arrived_first,
-            arrived=self._hand.arrived,
-            unsettled=self._hand.unsettled,
-        )
+        return {
+            source: Look(
+                tag=first[source][0],
+                ready=found[source.queue].message_count or 0,
+                consumers=found[source.queue].consumer_count or 0,
+                arrived_first=first[source][1],
+                arrived=source.pile.arrived,
+                unsettled=source.pile.unsettled,
+                is_ours=source.is_ours,
+            )
+            for source in sources
+        }
 
-    async def _ask(self) -> Queue.DeclareOk:
-        """Ask for the exchanges, then for the queues, the command queue last."""
-        found: list[Queue.DeclareOk] = []
+    async def _ask(self) -> dict[str, Queue.DeclareOk]:
+        """Ask for the exchanges, then for the queues, those of commands last."""
+        found: dict[str, Queue.DeclareOk] = {}
         name = ""
         async with deadline("the watchdog's look at the queues", self._timeout_s):
             try:
                 for exchange in self._topology.exchanges:
                     name = f"exchange {exchange.name}"
                     await self._channel.exchange_declare(exchange.name, passive=True)
-                for queue in (self._topology.dead, self._topology.commands):
+                for queue in (self._topology.dead, *self._topology.sources):
                     name = f"queue {queue}"
-                    found.append(await self._channel.queue_declare(queue, passive=True))
+                    found[queue] = await self._channel.queue_declare(queue, passive=True)
             except ChannelNotFoundEntity as gone:  # which closed this channel and nothing else
                 raise EpochOver(f"the {name} is not there") from gone
-        return found[-1]
+        return found
+
+
+def _judge(queue: str, look: Look, before: Look | None) -> None:
+    if look.tag is None:
+        raise EpochOver(f"the consumer of {queue} is gone")
+    if (why := look.suspicion(before)) is not None:
+        raise EpochOver(f"deaf on {queue}: {why}")
 
 
 def _end_of(task: "asyncio.Task[None]") -> BaseException | None:

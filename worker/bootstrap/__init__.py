@@ -61,14 +61,16 @@ async def check_topology(settings: Settings) -> list[str]:
     return await _errand(session.missing_topology, settings)
 
 
-async def apply_topology(settings: Settings) -> None:
-    """Make what is missing on the broker. Raises BrokerUnavailable, TopologyWrong."""
-    await _errand(session.apply_topology, settings)
+async def apply_topology(settings: Settings) -> list[str]:
+    """Make what is missing on the broker; return the partitions that are still there although there are to be
+    fewer. Raises BrokerUnavailable, TopologyWrong.
+    """
+    return await _errand(session.apply_topology, settings)
 
 
 async def _errand(errand: Callable[[BrokerOptions, Topology], Awaitable[T]], settings: Settings) -> T:
     try:
-        return await errand(parts.broker_options(settings), topology(settings.namespace))
+        return await errand(parts.broker_options(settings), topology(settings.namespace, settings.partitions))
     except TopologyWrong:
         raise
     except EpochOver as over:

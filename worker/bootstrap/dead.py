@@ -76,7 +76,11 @@ async def replay(settings: Settings, errand: Errand, *, with_reply_to: bool) -> 
     Raises BrokerUnavailable, TopologyWrong; ReplayRefused where the broker does not take such commands. Told is
     what became of each until then; no letter is removed before its command is safe.
     """
-    options, names, age = parts.broker_options(settings), topology(settings.namespace), _age_limit(settings)
+    options, names, age = (
+        parts.broker_options(settings),
+        topology(settings.namespace, settings.partitions),
+        _age_limit(settings),
+    )
     async with (
         _search(settings, errand) as search,
         open_replayer(options, names, with_reply_to=with_reply_to) as replayer,
@@ -154,7 +158,9 @@ class _Search:
 async def _search(settings: Settings, errand: Errand) -> AsyncIterator[_Search]:
     guard.install()  # what lies there may be what no library can read
     try:
-        async with open_dead_queue(parts.broker_options(settings), topology(settings.namespace)) as queue:
+        async with open_dead_queue(
+            parts.broker_options(settings), topology(settings.namespace, settings.partitions)
+        ) as queue:
             search = _Search(queue, errand)
             yield search
             await search.pass_over_the_rest()

@@ -32,7 +32,7 @@ def sessions(settings: Settings, clock: Clock) -> Sessions:
     addresses = ReplyAddresses(namespace=settings.namespace, also=pattern.pattern if pattern else None)
     return Sessions(
         options=broker_options(settings),
-        topology=topology(settings.namespace),
+        topology=topology(settings.namespace, settings.partitions),
         declares=settings.topology == "declare",
         decoder=Decoder(addresses=addresses, admission=_admission(settings, clock)),
         clock=clock,

@@ -88,8 +88,12 @@ def pipeline(settings: Settings, ports: Ports, experience: Experience, clock: Cl
         speaker=Speaker(publisher=ports.publisher, outstanding=outstanding, event_retries=settings.event_retries),
         settlement=ports.settlement,
         caution=experience.caution,
-        flow=Flow(batch_max=settings.batch_max, held_max=min(HELD_MAX, settings.prefetch // HELD_SHARE)),
+        flow=Flow(batch_max=settings.batch_max, held_max=_held_max(settings)),
     )
+
+
+def _held_max(settings: Settings) -> int:
+    return min(HELD_MAX, settings.prefetch // (HELD_SHARE * settings.partitions))
 
 
 def _relay_policy(settings: Settings) -> RelayPolicy:

@@ -40,12 +40,14 @@ def check(*, as_json: bool) -> int:
 
 @topology.command()
 def apply() -> None:
-    """Make what is missing. Needs the right to configure."""
+    """Make what is missing, and lead commands to as many partitions as are set. Needs the right to configure."""
     settings = read_settings()
     from worker import bootstrap
 
-    _run(settings, bootstrap.apply_topology(settings))
+    surplus = _run(settings, bootstrap.apply_topology(settings))
     click.echo(f"the exchanges and queues of {settings.namespace} are there")
+    for queue in surplus:
+        click.echo(f"{queue} gets nothing any more: delete it when the old workers have emptied it", err=True)
 
 
 def _run(settings: "Settings", errand: Coroutine[Any, Any, T]) -> T:

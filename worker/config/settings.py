@@ -44,6 +44,11 @@ class Settings(
                 f"{PREFIX}PREFETCH ({self.prefetch}) should be at least {PREFIX}BATCH_MAX ({self.batch_max}), "
                 "or no batch could ever be full"
             )
+        if self.prefetch <= self.partitions:
+            raise ValueError(
+                f"{PREFIX}PREFETCH ({self.prefetch}) should be more than {PREFIX}PARTITIONS ({self.partitions}): "
+                "each partition, and the queue beside them, has a share of it"
+            )
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError(f"{PREFIX}RECONNECT_MAX_S should be at least {PREFIX}RECONNECT_MIN_S")
         if leaves_this_host_unencrypted(self.amqp_url.get_secret_value()) and not self.amqp_plaintext:

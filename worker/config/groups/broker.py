@@ -21,6 +21,13 @@ class BrokerSettings(BaseModel):
     namespace: kinds.Namespace = Field("streams", description="how exchanges' and queues' names begin")
     # What works at once. A production user has no right to configure, and says check.
     topology: Literal["declare", "check"] = Field("declare", description="make exchanges and queues, or only look")
+    # One queue has no order across workers, and needs nothing but the broker; who needs it says so.
+    partitions: int = Field(
+        1,
+        ge=1,
+        le=128,
+        description="queues over which commands are spread; from 2 on, order per device holds across workers",
+    )
     # Two batches: one being confirmed, the next being decided. AMQP counts it in 16 bits; 0 would be no limit.
     prefetch: int = Field(512, ge=1, le=65_535, description="unacknowledged commands in hand at most")
     # A reply address lets a sender choose a queue of the broker: the contract's own three kinds are enough.
