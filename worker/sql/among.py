@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    literal_column,
     select,
     tuple_,
 )
@@ -83,7 +84,8 @@ def _among_in_array(element: _Among, compiler: SQLCompiler, **options: Any) -> s
 @compiles(_PairAmong, "sqlite")
 def _pair_among_in_json(element: _PairAmong, compiler: SQLCompiler, **options: Any) -> str:
     first, second, firsts, seconds = element.clauses
-    rows = select(column("value"), seconds.op("->>")(column("key"))).select_from(func.json_each(firsts))
+    second_at = func.json_extract(seconds, literal_column("'$[' || key || ']'"))
+    rows = select(column("value"), second_at).select_from(func.json_each(firsts))
     return compiler.process(tuple_(first, second).in_(rows), **options)
 
 
