@@ -55,8 +55,10 @@ def _to_utc(at: datetime) -> datetime:
     return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
-def _write_time(at: datetime) -> str:
-    """Six digits always, also where they are zeros: the same time is the same bytes."""
+def write_time(at: datetime) -> str:
+    """Return a time as it is written. Six digits always, also where they are zeros: the same time is the same
+    bytes.
+    """
     return f"{_to_utc(at).isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
@@ -105,7 +107,7 @@ Code = Annotated[
 Timestamp = Annotated[
     AwareDatetime,
     AfterValidator(_to_utc),
-    PlainSerializer(_write_time, return_type=str, when_used="json"),
+    PlainSerializer(write_time, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-12T09:30:00.123456Z"]}),
 ]
 """A time in UTC, with microseconds."""

@@ -4,19 +4,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event, insert, text
 
-from tests.support.store_suite import AT, a_handled, an_event
+from tests.support.store_suite import AT, a_handled, a_stream, an_event
 from tests.support.store_suite_relay import claim, refuse
 from tests.support.store_suite_upkeep import prune
 from tests.support.stores import made_store
+from worker.domain.code import code_from_bits
 from worker.service.ports import Transaction
 from worker.service.stored import UNPUBLISHED_MAX, Wanted
-from worker.sql.rows import event_values, handled_values
+from worker.sql.rows import event_values, handled_values, stream_values
 from worker.sql.store import SqlStore
-from worker.sql.tables import devices, handled_commands, stream_events
+from worker.sql.tables import devices, handled_commands, stream_events, streams
 
 DEVICES: Final = 400
 EACH: Final = 20
@@ -44,6 +46,9 @@ async def _fill(store: SqlStore) -> None:
         await connection.execute(insert(stream_events), rows)
         await connection.execute(insert(stream_events), [*left, *hot])
         await connection.execute(insert(handled_commands), answers)
+        await connection.execute(
+            insert(streams), [stream_values(a_stream(id_, code_from_bits(n))) for n, id_ in enumerate(idle)]
+        )
         await connection.execute(text("ANALYZE"))
 
 
@@ -69,7 +74,7 @@ def _plans(store: SqlStore) -> Iterator[list[str]]:
 
 def _read_whole(plan: str) -> set[str]:
     """Return the big tables that a plan would read from one end to the other."""
-    big = ("stream_events", "handled_commands", "devices")
+    big = ("stream_events", "handled_commands", "devices", "streams")
     aliases = ("waiting", "lower", "old")
     whole = set()
     for line in plan.splitlines():
@@ -84,8 +89,12 @@ def _read_whole(plan: str) -> set[str]:
 async def test_no_statement_reads_a_big_table_from_end_to_end(database_url: str) -> None:
     async def batch(transaction: Transaction) -> int:
         ids = frozenset({"hot", "cam-0010", "cam-0011"})
-        loaded = await transaction.load(Wanted(devices=ids, keys=frozenset({a_handled().identity.key})))
+        keys = frozenset({a_handled().identity.key})
+        stream_ids, codes = frozenset({uuid4()}), frozenset({code_from_bits(7)})
+        wanted = Wanted(devices=ids, keys=keys, stream_ids=stream_ids, codes=codes)
+        loaded = await transaction.load(wanted)
         assert loaded.cut == {"hot"}
+        assert [stream.code for stream in loaded.streams] == [code_from_bits(7)]
         return len(loaded.unpublished)
 
     async with made_store(database_url) as store:
@@ -97,7 +106,7 @@ async def test_no_statement_reads_a_big_table_from_end_to_end(database_url: str)
             await refuse(store, {"hot": 1, "cam-0010": EACH + 1})
             assert await prune(store, handled=LONG_AFTER, events=LONG_AFTER, limit=20) == 40
             assert await prune(store, handled=AT, events=AT) == 0
-    assert len(plans) == 17
+    assert len(plans) == 19
     assert [plan for plan in plans if _read_whole(plan)] == []
 
 

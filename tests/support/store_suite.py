@@ -1,6 +1,7 @@
 """The one suite that every store passes, the fake too. A subclass provides the fixture `store`."""
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -154,6 +155,15 @@ class StoreSuite:
         unknown = MessageKey(sender="sensor", message_id="m-2")
         loaded = await load(store, keys=frozenset({*keys, unknown}))
         assert loaded.handled == dict(zip(keys, [mine, same_id, refused], strict=True))
+
+    async def test_only_the_very_pairs_of_sender_and_message_that_were_asked_for_come_back(
+        self, store: Store
+    ) -> None:
+        names = ["", "m", "5", "1.0", "null", "[1]", '"', "'", "\\u0041", "A", "é", "\U0001f600", "x" * 128]
+        handled = [a_handled(m, sender) for sender, m in itertools.pairwise(names)]
+        await save(store, Changes(at=AT, handled=[*handled, a_handled("m", "m"), a_handled("5", "5")]))
+        keys = frozenset(one.identity.key for one in handled)
+        assert (await load(store, keys=keys)).handled == {one.identity.key: one for one in handled}
 
     async def test_unpublished_events_come_in_order_and_of_the_meant_devices_only(self, store: Store) -> None:
         events = [an_event(device, sequence) for device in ("b", "a", "c") for sequence in (2, 10, 1)]

@@ -1,11 +1,15 @@
 """JSON is read strictly, and what is wrong with it is said without quoting it."""
 
+import math
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from worker.amqp.codec.json_body import Malformed, read_object
+from worker.amqp.codec.json_body import _LARGE, Malformed, read_object
 
 DEPTH = 3_000
 
@@ -95,3 +99,41 @@ def test_what_was_sent_is_not_quoted(body: bytes) -> None:
         read_object(body)
 
     assert "s3cr3t" not in str(malformed.value)
+
+
+digits = st.integers(1, 320).flatmap(lambda count: st.text("0123456789", min_size=count, max_size=count))
+whole = digits.map(lambda text: text.lstrip("0") or "0")
+fractions = st.just("") | digits.map(".".__add__)
+# Of two or three digits as often as not, with zeros before them: there the largest numbers are.
+exponents = st.builds(
+    "{}{}{}{}".format, st.sampled_from("eE"), st.sampled_from(["", "+", "-"]), st.text("0", max_size=3), whole
+) | st.builds("e{}".format, st.integers(0, 330))
+# Without either it is an integer, which has no end.
+numbers = st.builds("{}{}{}{}".format, st.sampled_from(["", "-"]), whole, fractions, exponents) | st.builds(
+    "{}{}{}".format, st.sampled_from(["", "-"]), whole, digits.map(".".__add__)
+)
+places = st.sampled_from(
+    ['{"a":%s}', '{"a": %s\n}', '{"a":%s,"b":1}', '{"a": [%s]}', '{"a": [%s\r, 1]}', '{"b": {"a":%s\t}}']
+)
+
+
+@given(numbers, places)
+@example("1e309", '{"a":%s}')
+@example("-17.9e307", '{"a":%s}')
+@example("9" * 210 + "e99", '{"a":%s}')
+@example("0." + "0" * 99 + "1e409", '{"a":%s}')
+def test_no_infinity_gets_through_and_every_other_number_does(number: str, place: str) -> None:
+    body = (place % number).encode()
+
+    if math.isinf(float(number)):
+        with pytest.raises(Malformed):
+            read_object(body)
+    else:
+        assert isinstance(read_object(body), dict)
+
+
+@given(st.uuids().map(str) | st.uuids().map(lambda id_: id_.hex))
+@example(str(UUID("12345e10-7d9c-7c3e-9f0a-5a2f0c6d1e34")))
+@example("1e400")
+def test_a_name_that_looks_like_a_number_costs_no_second_walk(name: str) -> None:
+    assert not _LARGE.search(b'{"stream_id": "%s"}' % name.encode())

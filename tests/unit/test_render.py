@@ -1,17 +1,20 @@
 """What goes over the wire, byte for byte."""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import schemas
 from schemas import Problem, ProblemCode
 from worker.amqp.codec.render import WireRenderer, problem_answer
 from worker.domain.commands import ByCode, ByDevice, ById, Selector
 from worker.domain.events import EventType, StreamEvent
 from worker.domain.outcomes import Done, Result
 from worker.domain.refusals import MessageIdReused, NotFound
-from worker.domain.stream import Stream
+from worker.domain.stream import Status, Stream
 from worker.service.messages import Answer, MessageKey
 
 RENDERER = WireRenderer()
@@ -155,3 +158,66 @@ def test_a_reply_without_a_key_has_an_id_of_its_own() -> None:
     answer = RENDERER.answer(Done(result=Result.CREATED, stream=ACTIVE))
 
     assert RENDERER.reply_id(None, answer) != RENDERER.reply_id(None, answer)
+
+
+times = st.datetimes(timezones=st.just(UTC))
+streams = st.builds(
+    Stream,
+    id=st.uuids(),
+    device_id=st.from_regex(schemas.DEVICE_ID_PATTERN.replace("$", r"\Z")),
+    code=st.from_regex(r"\A[0-9A-HJKMNP-TV-Z]{8}\Z"),
+    status=st.sampled_from(Status),
+    created_at=times,
+    stopped_at=st.none() | times,
+    version=st.integers(1, 2**31 - 1),
+)
+message_ids = st.text(min_size=1, max_size=schemas.MESSAGE_ID_CHARS_MAX)
+
+
+def _model(stream: Stream) -> schemas.Stream:
+    return schemas.Stream(
+        id=stream.id,
+        device_id=stream.device_id,
+        code=stream.code,
+        status=stream.status.value,
+        created_at=stream.created_at,
+        stopped_at=stream.stopped_at,
+        version=stream.version,
+    )
+
+
+@given(st.sampled_from(Result), streams)
+def test_a_reply_is_the_bytes_of_its_model(result: Result, stream: Stream) -> None:
+    model = schemas.StreamReply(outcome=result.value, stream=_model(stream))
+
+    assert RENDERER.answer(Done(result=result, stream=stream)).body == schemas.write_reply(model)
+
+
+@given(st.sampled_from(EventType), streams, times, st.integers(1, 2**63 - 1), st.none() | message_ids)
+def test_an_event_is_the_bytes_of_its_model(
+    kind: EventType, stream: Stream, at: datetime, sequence: int, causation_id: str | None
+) -> None:
+    event = StreamEvent(type=kind, stream=stream, sequence=sequence, at=at)
+    model = schemas.StreamCreated if kind is EventType.CREATED else schemas.StreamStopped
+    said = model(
+        id=event.id,
+        subject=stream.id,
+        time=at,
+        sequence=str(sequence),
+        causationid=causation_id,
+        data=schemas.StreamData(stream=_model(stream)),
+    )
+
+    assert RENDERER.event(event, causation_id=causation_id).body == schemas.write_event(said)
+
+
+@given(st.text(max_size=20), message_ids, streams)
+def test_a_reply_id_is_the_uuid_that_the_standard_library_makes(
+    sender: str, message_id: str, stream: Stream
+) -> None:
+    answer = RENDERER.answer(Done(result=Result.FOUND, stream=stream))
+    name = f"{sender}\x00{message_id}\x00{answer.type}\x00{answer.body.decode()}"
+
+    reply_id = RENDERER.reply_id(MessageKey(sender=sender, message_id=message_id), answer)
+
+    assert reply_id == str(uuid5(UUID("5f2c1c1e-8a7b-5e0d-9c43-1f6a0d1f7a02"), name))

@@ -1,7 +1,7 @@
 """The devices and streams that a batch touches, in memory, and the rules for changing them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -72,7 +72,7 @@ class Roster:
     def _record(self, kind: EventType, stream: Stream, at: datetime) -> StreamEvent:
         device = self._devices.get(stream.device_id) or Device(id=stream.device_id)
         latest = stream.id if kind is EventType.CREATED else device.latest_stream_id
-        device = replace(device, sequence=device.sequence + 1, latest_stream_id=latest)
+        device = Device(id=device.id, sequence=device.sequence + 1, latest_stream_id=latest)
         self._devices[device.id] = device
         self._changed_devices.add(device.id)
         self._streams[stream.id] = stream

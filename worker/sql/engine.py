@@ -1,4 +1,6 @@
-"""Where SQLite and PostgreSQL differ. Everything else in this package is the same for both."""
+"""Where SQLite and PostgreSQL differ. Everything else in this package is the same for both, but for how a time
+(`tables`) and a list (`among`) are written.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,20 +1,31 @@
 """What a batch reads: a handful of statements, however many commands it has."""
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, or_, select, tuple_
+from sqlalchemy import Table, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Handled, MessageKey
 from worker.service.stored import Loaded, Wanted
+from worker.sql.among import among, pair_among
 from worker.sql.outbox import unpublished_of
-from worker.sql.padded import padded
 from worker.sql.rows import device_from, handled_from, stream_from
 from worker.sql.tables import devices, handled_commands, streams
+
+_NAMED: Final = select(streams.c.id, streams.c.code, streams.c.device_id).where(
+    or_(among(streams.c.id, "ids"), among(streams.c.code, "codes"))
+)
+_LOCKED: Final = (
+    select(devices).where(among(devices.c.id, "ids")).order_by(devices.c.id).with_for_update()
+)  # SQLite locks at BEGIN
+_STREAMS: Final = select(streams).where(among(streams.c.id, "ids"))
+_HANDLED: Final = select(handled_commands).where(
+    pair_among(handled_commands.c.sender, handled_commands.c.message_id, ("senders", "message_ids"))
+)
 
 
 async def load(connection: AsyncConnection, wanted: Wanted, *, insert: Callable[[Table], Any]) -> Loaded:
@@ -53,17 +64,12 @@ async def _named(connection: AsyncConnection, wanted: Wanted) -> dict[UUID, str]
     """Find the devices of the streams that are named by id or code. Neither of the three ever changes, so they
     can be read before anything is locked. What the asker may not see ends here: no lock, no further statement.
     """
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.stream_ids:
-        conditions.append(streams.c.id.in_(padded(sorted(wanted.stream_ids))))
-    if wanted.codes:
-        conditions.append(streams.c.code.in_(padded(sorted(wanted.codes))))
-    if not conditions:
+    if not wanted.stream_ids and not wanted.codes:
         return {}
-    named = select(streams.c.id, streams.c.code, streams.c.device_id).where(or_(*conditions))
+    names = {"ids": list(wanted.stream_ids), "codes": list(wanted.codes)}
     return {
         row.id: row.device_id
-        for row in await connection.execute(named)
+        for row in await connection.execute(_NAMED, names)
         if wanted.means(stream_id=row.id, code=row.code, device_id=row.device_id)
     }
 
@@ -71,22 +77,20 @@ async def _named(connection: AsyncConnection, wanted: Wanted) -> dict[UUID, str]
 async def _locked(connection: AsyncConnection, ids: Collection[str]) -> list[Device]:
     if not ids:
         return []
-    meant = select(devices).where(devices.c.id.in_(padded(sorted(ids))))
-    rows = await connection.execute(meant.order_by(devices.c.id).with_for_update())  # SQLite locks at BEGIN
+    rows = await connection.execute(_LOCKED, {"ids": list(ids)})
     return [device_from(row) for row in rows]
 
 
 async def _streams(connection: AsyncConnection, ids: Collection[UUID]) -> list[Stream]:
     if not ids:
         return []
-    rows = await connection.execute(select(streams).where(streams.c.id.in_(padded(sorted(ids)))))
+    rows = await connection.execute(_STREAMS, {"ids": list(ids)})
     return [stream_from(row) for row in rows]
 
 
 async def _handled(connection: AsyncConnection, keys: Collection[MessageKey]) -> dict[MessageKey, Handled]:
     if not keys:
         return {}
-    pairs = padded(sorted((key.sender, key.message_id) for key in keys))
-    key = tuple_(handled_commands.c.sender, handled_commands.c.message_id)
-    rows = await connection.execute(select(handled_commands).where(key.in_(pairs)))
+    named = {"senders": [key.sender for key in keys], "message_ids": [key.message_id for key in keys]}
+    rows = await connection.execute(_HANDLED, named)
     return {found.identity.key: found for found in map(handled_from, rows)}

@@ -1,16 +1,16 @@
 """A batch's part of the outbox: what is unpublished of the devices it holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Row, and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.service.messages import StoredEvent
 from worker.service.stored import UNPUBLISHED_MAX
-from worker.sql.padded import padded
+from worker.sql.among import among
 from worker.sql.rows import event_from
 from worker.sql.tables import devices, relayed_devices, stream_events
 
@@ -35,7 +35,7 @@ async def unpublished_of(connection: AsyncConnection, device_ids: Sequence[str])
     """
     if not device_ids:
         return Unpublished(events=[])
-    rows = await connection.execute(_lowest(device_ids))
+    rows = await connection.execute(_LOWEST, {"ids": list(device_ids)})
     events: list[StoredEvent] = []
     cut: set[str] = set()
     parked: set[str] = set()
@@ -57,17 +57,6 @@ def _is_parked(lowest: Row[Any]) -> bool:
     return lowest.parked_at is not None and lowest.sequence <= lowest.refused_sequence
 
 
-def _lowest(device_ids: Iterable[str]) -> Select[Any]:
-    return (
-        select(stream_events, relayed_devices.c.parked_at, relayed_devices.c.sequence.label("refused_sequence"))
-        .select_from(stream_events)
-        .join(devices, lowest_of(devices.c.id, UNPUBLISHED_MAX + 1))
-        .outerjoin(relayed_devices, relayed_devices.c.device_id == devices.c.id)
-        .where(devices.c.id.in_(padded(device_ids)))
-        .order_by(stream_events.c.device_id, stream_events.c.sequence)
-    )
-
-
 def lowest_of(device_id: ColumnElement[str], count: int) -> ColumnElement[bool]:
     """Return the condition that an event is one of the so many lowest unpublished ones of its device.
 
@@ -87,3 +76,13 @@ def lowest_of(device_id: ColumnElement[str], count: int) -> ColumnElement[bool]:
         stream_events.c.published_at.is_(None),
         stream_events.c.sequence <= func.coalesce(highest, _MORE_THAN_ANY),
     )
+
+
+_LOWEST: Final = (
+    select(stream_events, relayed_devices.c.parked_at, relayed_devices.c.sequence.label("refused_sequence"))
+    .select_from(stream_events)
+    .join(devices, lowest_of(devices.c.id, UNPUBLISHED_MAX + 1))
+    .outerjoin(relayed_devices, relayed_devices.c.device_id == devices.c.id)
+    .where(among(devices.c.id, "ids"))
+    .order_by(stream_events.c.device_id, stream_events.c.sequence)
+)

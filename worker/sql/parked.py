@@ -12,8 +12,8 @@ from sqlalchemy import Select, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from worker.service.ports import StoreUnavailable
+from worker.sql.among import among
 from worker.sql.errors import Phase, translated
-from worker.sql.padded import padded
 from worker.sql.tables import relayed_devices, stream_events
 
 _behind: Final = stream_events.alias("behind")
@@ -69,10 +69,10 @@ class ParkedDevices:
         again.
         """
         async with self._transaction(self._reader if dry_run else self._engine) as connection:
-            found = (await connection.execute(_named(device_ids))).scalars().all()
+            found = (await connection.execute(*_named(device_ids))).scalars().all()
             if found and not dry_run:
-                theirs = relayed_devices.c.device_id.in_(padded(found))
-                await connection.execute(delete(relayed_devices).where(theirs))
+                theirs = among(relayed_devices.c.device_id, "ids")
+                await connection.execute(delete(relayed_devices).where(theirs), {"ids": list(found)})
             return sorted(found)
 
     async def close(self) -> None:
@@ -120,8 +120,9 @@ def _first(limit: int) -> Select[Any]:
     )
 
 
-def _named(device_ids: Collection[str] | None) -> Select[Any]:
+def _named(device_ids: Collection[str] | None) -> tuple[Select[Any], dict[str, list[str]]]:
+    """Return what finds those of these devices that are parked, and its parameters."""
     found = select(relayed_devices.c.device_id).select_from(relayed_devices).join(stream_events, _PARKED)
     if device_ids is None:
-        return found
-    return found.where(relayed_devices.c.device_id.in_(padded(sorted(device_ids))))
+        return found, {}
+    return found.where(among(relayed_devices.c.device_id, "ids")), {"ids": list(device_ids)}

@@ -1,15 +1,18 @@
 """How often the broker refused a device's next event, and whether the device has a rest from it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.service.stored import Parking
+from worker.sql.among import among
 from worker.sql.claims import NOBODY
-from worker.sql.padded import padded
 from worker.sql.tables import devices, relayed_devices
+
+_LOCK: Final = select(devices.c.id).where(among(devices.c.id, "ids")).order_by(devices.c.id).with_for_update()
+_KNOWN: Final = select(relayed_devices).where(among(relayed_devices.c.device_id, "ids"))
 
 
 async def refused(
@@ -28,10 +31,8 @@ async def refused(
     if not refused:
         return []
     ids = sorted(refused)
-    meant = select(devices.c.id).where(devices.c.id.in_(padded(ids)))
-    await connection.execute(meant.order_by(devices.c.id).with_for_update())
-    found = select(relayed_devices).where(relayed_devices.c.device_id.in_(padded(ids)))
-    known = {row.device_id: row for row in await connection.execute(found)}
+    await connection.execute(_LOCK, {"ids": ids})
+    known = {row.device_id: row for row in await connection.execute(_KNOWN, {"ids": ids})}
     before = {id_: known[id_] for id_ in ids if id_ in known and known[id_].sequence == refused[id_]}
     rows = [_counted(id_, refused[id_], before.get(id_), parking) for id_ in ids]
     await connection.execute(_upsert(insert), rows)

@@ -11,6 +11,9 @@ from worker.sql.tables import devices, handled_commands, stream_events, streams
 
 _DEVICE: Final = update(devices).where(devices.c.id == bindparam("key"))
 _STREAM: Final = update(streams).where(streams.c.id == bindparam("key"))
+_BEGAN: Final = insert(streams)
+_EVENT: Final = insert(stream_events)
+_HANDLED: Final = insert(handled_commands)
 _MARK: Final = update(stream_events).where(
     stream_events.c.event_id == bindparam("key"), stream_events.c.published_at.is_(None)
 )
@@ -40,9 +43,9 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
     for statement, rows in (
         (_DEVICE, device_rows),
         (_STREAM, ended),
-        (insert(streams), began),
-        (insert(stream_events), events),
-        (insert(handled_commands), handled),
+        (_BEGAN, began),
+        (_EVENT, events),
+        (_HANDLED, handled),
         (_MARK, marks),
     ):
         if rows:

@@ -1,6 +1,7 @@
 """The tables, as Core sees them. `migrations/` makes them; a test holds the two together."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import (
@@ -37,6 +38,14 @@ NAMES: Final = {
 _NAME: Final = Text().with_variant(Text(collation="C"), "postgresql")
 
 
+_TIMES_KEPT_MAX: Final = 64  # what happens in a batch happens at one time
+
+
+@lru_cache(_TIMES_KEPT_MAX)
+def _text_of(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 class UtcTime(TypeDecorator[datetime]):
     """A moment with microseconds: timezone-aware datetimes in, UTC out.
 
@@ -60,9 +69,7 @@ class UtcTime(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError("a time without a time zone is not a moment")
         moment = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-        return moment
+        return _text_of(moment) if dialect.name == "sqlite" else moment
 
     @override
     def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:

@@ -10,8 +10,10 @@ from pydantic_core import from_json
 # a backslash stands in strings only, and pairs of them are text.
 _NUL: Final = b"\\u0000"
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-# Only bodies with one of these can hold a number that no double holds. Most are not walked through at all.
-_LARGE: Final = re.compile(rb"[0-9][eE]\+?[0-9]|(?<![0-9])[0-9]{309}")
+# Only bodies with one of these can hold a number that no double holds, for those end at 1.8e308: an exponent of
+# three digits, or two hundred digits in a row. In an object a number ends at a blank, a comma or a bracket, and
+# what looks like one in a name in hexadecimal hardly ever does.
+_LARGE: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3,}[\s,\]}]|(?<![0-9])[0-9]{200}")
 
 
 class Malformed(ValueError):
