@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity
 
+from tests.support.deliveries import delivery
 from tests.support.quiet_channel import QuietChannel
 from worker.amqp.consumer import Consumer
 from worker.amqp.hand import Hand
@@ -188,7 +188,7 @@ async def test_where_something_arrives_between_looks_it_is_left_alone() -> None:
     async with watched(QuietChannel(ready=5)) as epoch:
         (arrive,) = epoch.channel.consumers.values()
         for _ in range(5):
-            arrive(cast("DeliveredMessage", object()))
+            arrive.take(delivery())
             epoch.hand.settled += 1
             await epoch.channel.until_looked(1)
 

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from typing_extensions import override
 
 from worker.amqp.deadline import deadline
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.hand import Hand
+from worker.amqp.shortcut import Straight
 from worker.service.messages import Incoming
 from worker.service.ports import EpochOver, Inbox, InboxClosed
 
@@ -39,7 +39,7 @@ class Consumer(Inbox):
         self._decode = decode
         self._prefetch = prefetch
         self._timeout_s = timeout_s
-        self._arrived: asyncio.Queue[DeliveredMessage | EpochOver | InboxClosed] = asyncio.Queue()
+        self._arrived: asyncio.Queue[AmqpDelivery | EpochOver | InboxClosed] = asyncio.Queue()
         self._tag: str | None = None
         self._started = False
         self._wide = False
@@ -77,14 +77,14 @@ class Consumer(Inbox):
     async def _consume(self, prefetch: int) -> None:
         async with deadline(f"consuming from {self._queue}", self._timeout_s):
             await self._channel.basic_qos(prefetch_count=prefetch)
-            # The callback only enqueues: it runs in a task of the channel, which dies with the channel.
-            ok = await self._channel.basic_consume(self._queue, self._arrive)  # type: ignore[arg-type]
+            # The callback only enqueues: it runs while the socket is read.
+            ok = await self._channel.basic_consume(self._queue, Straight(take=self._arrive))  # type: ignore[arg-type]
         self._tag = ok.consumer_tag
         log.info("consumer.started", extra={"queue": self._queue, "prefetch": prefetch})
 
-    def _arrive(self, message: DeliveredMessage) -> None:
+    def _arrive(self, delivery: AmqpDelivery) -> None:
         self._hand.arrived += 1
-        self._arrived.put_nowait(message)
+        self._arrived.put_nowait(delivery)
 
     @override
     async def widen(self) -> None:
@@ -134,15 +134,15 @@ class Consumer(Inbox):
         batch = [self._deliver(first)]
         while len(batch) < limit and not self._arrived.empty():
             item = self._arrived.get_nowait()
-            if not isinstance(item, DeliveredMessage):
+            if not isinstance(item, AmqpDelivery):
                 self._arrived.put_nowait(item)  # an end: for the next call, after this batch
                 break
             batch.append(self._deliver(item))
         return batch
 
-    def _deliver(self, item: DeliveredMessage | EpochOver | InboxClosed) -> Incoming:
-        if isinstance(item, DeliveredMessage):
-            return self._decode(AmqpDelivery.of(item))
+    def _deliver(self, item: AmqpDelivery | EpochOver | InboxClosed) -> Incoming:
+        if isinstance(item, AmqpDelivery):
+            return self._decode(item)
         self._arrived.put_nowait(item)  # whoever asks again hears it again
         raise item
 
