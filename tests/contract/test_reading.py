@@ -200,7 +200,7 @@ async def test_messages_that_are_asked_for_come_between_deliveries() -> None:
         header = ContentHeader(0, 3)
         broker.answers[Basic.Get] = lambda _: [
             *delivery("c", 1, b"a"),
-            Basic.GetOk(2, False, "x", "k", 0),
+            Basic.GetOk(2, redelivered=False, exchange="x", routing_key="k", message_count=0),
             header,
             ContentBody(b"got"),
             *delivery("c", 3, b"b"),

@@ -136,7 +136,11 @@ async def test_a_delivery_is_what_the_broker_wrote() -> None:
 
     (taken,) = channel.taken
     assert (taken.tag, taken.redelivered, taken.exchange) == (2**63 - 1, True, "ex")
-    assert (taken.routing_key, taken.body, taken.properties) == ("é" * 127, b"", Basic.Properties(message_type="t"))
+    assert (taken.routing_key, taken.body, taken.properties) == (
+        "é" * 127,
+        b"",
+        Basic.Properties(message_type="t"),
+    )
 
 
 async def test_what_another_consumer_is_to_have_is_left_to_aiormq() -> None:

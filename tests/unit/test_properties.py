@@ -94,9 +94,7 @@ def test_a_table_that_is_as_large_as_may_be_is_read_and_a_larger_one_is_not_even
     overhead = len(raw.header(raw.HEADERS, raw.table((b"k", raw.text(b"")))))
 
     for more in (0, 1):
-        payload = raw.header(
-            raw.HEADERS, raw.table((b"k", raw.text(b"x" * (HEADER_BYTES_MAX - overhead + more))))
-        )
+        payload = raw.header(raw.HEADERS, raw.table((b"k", raw.text(b"x" * (HEADER_BYTES_MAX - overhead + more)))))
         assert isinstance(read_header(payload)[1], Undecodable) is bool(more)
         compare(payload)
 

@@ -1,7 +1,7 @@
 """The short way past aiormq: deliveries to a consumer that wants them at once, and confirms.
 
 aiormq's books stay the only ones: who consumes is in `Channel.consumers`, who waits for a confirm in
-`Channel.confirmations`. tests/contract/test_shortcut.py pins what is used here.
+`Channel.confirmations`. tests/contract/test_reading.py pins what is used here.
 """
 
 import struct
