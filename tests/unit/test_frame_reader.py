@@ -188,6 +188,19 @@ async def test_a_turn_ends_and_others_have_theirs_and_the_end_is_the_last() -> N
     assert [each.tag for each in channel.taken] == list(range(1, FRAMES_A_TURN_MAX + 2))
 
 
+async def test_thousands_that_come_at_once_are_taken_in_many_turns() -> None:
+    channel = Known()
+    reader = reading(channel)
+
+    reader.feed_data(frames(1, *delivery("c", 1, b"x")) * 3_000)
+
+    taken = []
+    while len(channel.taken) < 3_000:
+        taken.append(len(channel.taken))
+        await asyncio.sleep(0)
+    assert max(after - before for before, after in zip([0, *taken], taken, strict=False)) <= 100
+
+
 async def test_a_connection_that_is_lost_in_the_middle_of_a_turn_is_lost() -> None:
     channel = Known()
     reader = reading(channel)
