@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from typing_extensions import override
 
@@ -70,10 +69,9 @@ class Consumer(Inbox):
             for partition in self._partitions:
                 await partition.consume(self._arrive, prefetch=partition.prefetch)
 
-    def _arrive(self, source: Source, message: DeliveredMessage) -> None:
+    def _arrive(self, source: Source, delivery: AmqpDelivery) -> None:
         if self._end is not None:
             return  # nobody will take it, and it goes back when the connection is closed
-        delivery = AmqpDelivery.of(message)
         self._line.add(delivery)
         self._hand.arrive(delivery.tag, source.pile)
 

@@ -32,12 +32,12 @@ _original_unmarshal: Final = ContentHeader.unmarshal
 
 def install() -> None:
     """Replace the three decoders; pinned by a test that sends the raw poisons. Idempotent."""
-    ContentHeader.unmarshal = _unmarshal_header  # type: ignore[method-assign, assignment]
+    ContentHeader.unmarshal = unmarshal_header  # type: ignore[method-assign, assignment]
     commands.Basic.Deliver.unmarshal = _unmarshal_deliver  # type: ignore[method-assign, assignment]
     commands.Basic.GetOk.unmarshal = _unmarshal_get_ok  # type: ignore[method-assign, assignment]
 
 
-def _unmarshal_header(header: ContentHeader, data: bytes) -> None:
+def unmarshal_header(header: ContentHeader, data: bytes) -> None:
     """Decode a content header; never raise for what a publisher put into the properties."""
     header.class_id, header.weight, header.body_size = _FIXED.unpack(data[: _FIXED.size])
     if len(data) > HEADER_BYTES_MAX:

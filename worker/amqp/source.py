@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from worker.amqp.deadline import deadline
+from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.hand import Pile
+from worker.amqp.shortcut import Straight
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +50,14 @@ class Source:
         """
         return not self.is_partition or (self.tag is not None and self.pile.arrived > self._arrived_before)
 
-    async def consume(self, arrive: Callable[["Source", DeliveredMessage], None], *, prefetch: int) -> None:
+    async def consume(self, arrive: Callable[["Source", AmqpDelivery], None], *, prefetch: int) -> None:
         """Begin to consume. Raises EpochOver."""
         async with deadline(f"consuming from {self.queue}", self._timeout_s):
             await self._channel.basic_qos(prefetch_count=prefetch)
             self._arrived_before = self.pile.arrived
-            # The callback only enqueues: it runs in a task of the channel, which dies with the channel.
-            ok = await self._channel.basic_consume(
-                self.queue,
-                lambda message: arrive(self, message),  # type: ignore[arg-type, return-value]
-            )
+            # The callback only enqueues: it runs while the socket is read.
+            straight = Straight(take=partial(arrive, self))
+            ok = await self._channel.basic_consume(self.queue, straight)  # type: ignore[arg-type]
         self._tag = ok.consumer_tag
         log.info("consumer.started", extra={"queue": self.queue, "prefetch": prefetch})
 

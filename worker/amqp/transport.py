@@ -1,26 +1,44 @@
-"""A connection of aio_pika that can be cut."""
+"""A connection of aio_pika that can be cut, and reads in our own way."""
 
 import asyncio
 from typing import Any
 
 import aio_pika
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
+from aiormq.abc import AbstractConnection
+from aiormq.connection import SSLContextProvider, TransportFactory
+from aiormq.exceptions import AMQPConnectionError
 from typing_extensions import override
 from yarl import URL
 
+from worker.amqp.frame_reader import FrameReader
+
 
 class _Socket(TransportFactory):
-    """Opens the socket as aiormq would, and keeps hold of it."""
+    """Opens the socket as aiormq would, reads it in our own way, and keeps hold of it."""
 
     def __init__(self) -> None:
         self._transport: asyncio.WriteTransport | None = None
+        self._reader: FrameReader | None = None
 
     @override
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, writer = await factory.create(url, **kwargs)
-        self._transport = writer.transport
-        return reader, writer
+        tls: SSLContextProvider = kwargs.pop("ssl_context_provider")
+        context = await tls.get_context() if url.scheme == "amqps" else None
+        loop = asyncio.get_running_loop()
+        self._reader = reader = FrameReader()
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            self._transport, _ = await loop.create_connection(
+                lambda: protocol, ssl=context, **{"host": url.host, "port": url.port, **kwargs}
+            )
+        except OSError as error:
+            raise AMQPConnectionError(*error.args) from error
+        return reader, asyncio.StreamWriter(self._transport, protocol, reader, loop)
+
+    def go_past(self, connection: AbstractConnection) -> None:
+        """Let consumers of this connection that want it, and who waits for confirms, hear without aiormq."""
+        if self._reader is not None:
+            self._reader.shortcut.channels = connection.channels
 
     def cut(self) -> None:
         if self._transport is not None:
@@ -41,6 +59,8 @@ class CuttableConnection(aio_pika.Connection):
     async def connect(self, timeout: float | None = None) -> None:
         try:
             await super().connect(timeout)
+            if self.transport is not None:
+                self._socket.go_past(self.transport.connection)
         except BaseException:
             self.cut()  # aio_pika forgets a connection that is there but was not ready in time
             raise
