@@ -40,7 +40,7 @@ def check(*, as_json: bool) -> int:
 
 @topology.command()
 def apply() -> None:
-    """Make what is missing, and lead commands to as many partitions as are set. Needs the right to configure."""
+    """Make what is missing, as many partitions as are set too. Needs the right to configure."""
     settings = read_settings()
     from worker import bootstrap
 
