@@ -46,7 +46,7 @@ test: setup check-static ## all of that and the suite but its slow tests, on rea
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
 
 .PHONY: test-more
-test-more: setup ## the slow tests: the matrix in short, a cluster of three brokers, longer faults, a little soak
+test-more: setup ## the slow tests: a cluster of three brokers, longer faults, a little soak
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 .PHONY: faults
