@@ -18,7 +18,7 @@ AT_ONCE = 3
 SEED = 1
 
 ROUNDS = [
-    pytest.param(together, marks=[pytest.mark.slow] if place % 2 else [])  # `make test` has its time too
+    pytest.param(together, marks=[pytest.mark.slow] if place % 4 else [])  # `make test` has its time too
     for place, together in enumerate(rounds(short_cases(seed=SEED), at_once=AT_ONCE))
 ]
 
