@@ -17,12 +17,10 @@ from tests.faults.world import Servers
 AT_ONCE = 3
 SEED = 1
 
-ROUNDS = [
-    pytest.param(together, marks=[pytest.mark.slow] if place % 4 else [])  # `make test` has its time too
-    for place, together in enumerate(rounds(short_cases(seed=SEED), at_once=AT_ONCE))
-]
+ROUNDS = list(rounds(short_cases(seed=SEED), at_once=AT_ONCE))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("together", ROUNDS, ids=lambda together: "; ".join(map(str, together)))
 async def test_every_promise_holds(
