@@ -1,12 +1,12 @@
 """Queues and exchanges that are deleted, replaced, full or not there, and who is hurt by it: those alone."""
 
-from typing import Any, Final
+from typing import Final
 
 from aio_pika.exceptions import ChannelClosed
 
 from tests.faults.aside import Aside, Wish
 from tests.faults.broker_operator import Operator
-from tests.faults.full_queue import event_is_left
+from tests.faults.full_queue import event_is_left, full_subscriber
 from tests.faults.line import DIRECT
 from tests.faults.world import Act, World
 from tests.support.wire import eventually
@@ -15,20 +15,17 @@ MEANWHILE: Final = 30  # answers that must come although something is wrong
 NOTICED: Final = 10  # answers that come when all is well again
 ASIDE: Final = 8  # commands for a device of its own
 
-_FULL: Final[dict[str, Any]] = {"x-max-length": 1, "x-overflow": "reject-publish"}
-
 
 async def subscriber_full(world: World) -> None:
-    """One device's subscriber is full; all others go on, and in the end it gets what it missed."""
-    async with Operator(world).channel() as stranger:
-        slow = await stranger.channel.declare_queue(f"{world.namespace}.slow", arguments=_FULL)
-        try:
-            await slow.bind(f"{world.namespace}.events", "#.cam-1")
-            await world.answered(MEANWHILE)
-            await event_is_left(world)
-            await slow.purge()
-        finally:
-            await slow.delete(if_empty=False)
+    """The subscriber of one device is full; all others go on, and once it has gone the rest is heard."""
+    device = "cam-slow"
+    async with full_subscriber(world, f"#.{device}") as queue, Aside(world) as aside:
+        for kind in ("stream.create", "stream.stop") * ASIDE:
+            await aside.ask(Wish.of(device, kind=kind))
+        await event_is_left(world)
+        await world.answered(MEANWHILE)
+        await queue.delete(if_empty=False)
+        world.mended()
 
 
 async def nobody_bound(world: World) -> None:
