@@ -40,7 +40,7 @@ check-static: $(READY)
 .PHONY: test
 test: setup check-static ## all of that and the suite but its slow tests, on real servers, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'

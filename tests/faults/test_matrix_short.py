@@ -20,7 +20,6 @@ SEED = 1
 ROUNDS = list(rounds(short_cases(seed=SEED), at_once=AT_ONCE))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("together", ROUNDS, ids=lambda together: "; ".join(map(str, together)))
 async def test_every_promise_holds(
