@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import aiormq
 import pytest
@@ -13,6 +13,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.body import ContentBody
 from pamqp.commands import Basic, Channel, Connection
 from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
 
 from tests.support.broker_side import options
 from tests.support.fake_channel import wire
@@ -247,6 +248,22 @@ async def test_a_confirm_does_not_overtake_the_return_before_it() -> None:
         broker.say(*returned, Basic.Ack(2, multiple=True))
 
         assert await sending == [End.RETURNED, End.CONFIRMED]
+
+
+async def test_a_confirm_of_many_does_not_overtake_a_refusal_of_many_that_aiormq_has_put_off() -> None:
+    async with linked(confirms=True) as (broker, link):
+        reader: Any = cast("Any", link)._connection._socket._reader
+        sending = asyncio.create_task(send_burst(link.channel, [wire(key) for key in "abc"], timeout_s=10))
+        await broker.until_heard(Basic.Publish, 3)
+
+        reader.feed_data(frames(0, Heartbeat()) + frames(1, Basic.Nack(2, multiple=True)))  # so it is aiormq's
+        waits = [False]
+        while waits[-2:] != [True, False]:  # it has it in hand, and is about to end each of them in a callback
+            await asyncio.sleep(0)
+            waits.append(not link.channel.frames.empty())
+        reader.feed_data(frames(1, Basic.Ack(3, multiple=True)))
+
+        assert await sending == [End.NACKED, End.NACKED, End.CONFIRMED]
 
 
 async def test_a_connection_on_which_only_deliveries_come_is_not_taken_for_dead() -> None:

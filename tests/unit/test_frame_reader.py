@@ -288,6 +288,7 @@ async def test_confirms_end_what_they_name_and_nothing_else() -> None:
     reader = reading(channel)
 
     reader.feed_data(frames(1, Basic.Ack(2), Basic.Nack(4, multiple=True, requeue=False), Basic.Ack(9)))
+    await asyncio.sleep(0)
 
     assert channel.ended == [(2, Basic.Ack), (1, Basic.Nack), (3, Basic.Nack), (4, Basic.Nack)]
     assert await rest_of(reader) == frames(1, Basic.Ack(9)) + HEARD
