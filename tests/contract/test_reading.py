@@ -22,6 +22,7 @@ from tests.support.wire import eventually
 from worker.amqp.burst import End, send_burst
 from worker.amqp.deadline import reason
 from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.frame_reader import FRAMES_A_TURN_MAX
 from worker.amqp.link import Link
 from worker.amqp.shortcut import Straight
 from worker.service.ports import EpochOver
@@ -350,6 +351,26 @@ async def test_a_delivery_that_is_broken_off_by_another_frame_ends_the_connectio
 
         (over,) = await taker.until(1)
         assert "in the middle of a delivery" in str(over)
+
+
+@pytest.mark.parametrize("last", [1, FRAMES_A_TURN_MAX], ids=["first turn", "later turn"])
+async def test_a_consumer_that_breaks_ends_the_connection_and_has_nothing_twice(last: int) -> None:
+    async with linked() as (broker, link):
+        lost: asyncio.Future[EpochOver] = asyncio.get_running_loop().create_future()
+        taken: list[int] = []
+
+        def take(delivery: AmqpDelivery) -> None:
+            taken.append(delivery.tag)
+            if delivery.tag == last:
+                raise MemoryError("no room")
+
+        link.when_lost(lost.set_result)
+        await link.channel.basic_consume("q", cast("Any", Straight(take=take)), consumer_tag="c")
+        broker.write(b"".join(frames(1, *delivery("c", tag)) for tag in range(1, 2 * last + 1)))
+
+        async with asyncio.timeout(10):
+            assert "no room" in str(await lost)
+        assert taken == list(range(1, last + 1))
 
 
 async def test_how_a_channel_ends_is_as_aiormq_says() -> None:

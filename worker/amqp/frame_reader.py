@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable
 from typing import Final, SupportsIndex
 
-from aiormq.exceptions import InvalidFrameError
 from pamqp.constants import FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD
 from pamqp.heartbeat import Heartbeat
 from typing_extensions import override
@@ -79,7 +78,7 @@ class FrameReader(asyncio.StreamReader):
             self._came, self._came_bytes = [], 0
         try:
             self._wanted_bytes = self._turn()
-        except InvalidFrameError as error:
+        except Exception as error:  # noqa: BLE001 - a defect too: what this turn has taken must not be taken again
             self.set_exception(error)
         if self._is_raw:
             self._pass_all()

@@ -31,7 +31,7 @@ class Straight:
     """A consumer's callback for `Channel.basic_consume`, to be called from within the reading of the socket.
 
     It has each delivery of its consumer in order, and before anything that the broker said later. It must not
-    raise. Where nobody knows of the short way, aiormq calls it as any other.
+    raise, or the connection ends. Where nobody knows of the short way, aiormq calls it as any other.
     """
 
     take: Callable[[AmqpDelivery], None]
