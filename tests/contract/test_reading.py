@@ -251,20 +251,33 @@ async def test_a_confirm_does_not_overtake_the_return_before_it() -> None:
         assert await sending == [End.RETURNED, End.CONFIRMED]
 
 
-async def test_a_confirm_of_many_does_not_overtake_a_refusal_of_many_that_aiormq_has_put_off() -> None:
+IN_HAND = {
+    End.NACKED: frames(0, Heartbeat()) + frames(1, Basic.Nack(2, multiple=True)),  # left to aiormq
+    End.RETURNED: b"".join(
+        frames(1, Basic.Return(312, "NO_ROUTE", "", "k"), ContentHeader(0, 0, Basic.Properties(message_id=key)))
+        for key in "ab"
+    ),
+}
+
+
+@pytest.mark.parametrize(("refused", "in_hand"), IN_HAND.items(), ids=["nacked", "returned"])
+async def test_a_confirm_does_not_overtake_a_refusal_that_aiormq_has_in_hand(refused: End, in_hand: bytes) -> None:
     async with linked(confirms=True) as (broker, link):
         reader: Any = cast("Any", link)._connection._socket._reader
-        sending = asyncio.create_task(send_burst(link.channel, [wire(key) for key in "abc"], timeout_s=10))
+        messages = [wire(key, mandatory=True) for key in "abc"]
+        for message in messages:
+            message.properties.message_id = message.routing_key
+        sending = asyncio.create_task(send_burst(link.channel, messages, timeout_s=10))
         await broker.until_heard(Basic.Publish, 3)
 
-        reader.feed_data(frames(0, Heartbeat()) + frames(1, Basic.Nack(2, multiple=True)))  # so it is aiormq's
+        reader.feed_data(in_hand)
         waits = [False]
-        while waits[-2:] != [True, False]:  # it has it in hand, and is about to end each of them in a callback
+        while waits[-2:] != [True, False]:  # aiormq has just begun with the last of it
             await asyncio.sleep(0)
             waits.append(not link.channel.frames.empty())
         reader.feed_data(frames(1, Basic.Ack(3, multiple=True)))
 
-        assert await sending == [End.NACKED, End.NACKED, End.CONFIRMED]
+        assert await sending == [refused, refused, End.CONFIRMED]
 
 
 async def test_a_connection_on_which_only_deliveries_come_is_not_taken_for_dead() -> None:
