@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import aiormq
 import pytest
@@ -13,6 +13,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.body import ContentBody
 from pamqp.commands import Basic, Channel, Connection
 from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
 
 from tests.support.broker_side import options
 from tests.support.fake_channel import wire
@@ -21,6 +22,7 @@ from tests.support.wire import eventually
 from worker.amqp.burst import End, send_burst
 from worker.amqp.deadline import reason
 from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.frame_reader import FRAMES_A_TURN_MAX
 from worker.amqp.link import Link
 from worker.amqp.shortcut import Straight
 from worker.service.ports import EpochOver
@@ -249,6 +251,35 @@ async def test_a_confirm_does_not_overtake_the_return_before_it() -> None:
         assert await sending == [End.RETURNED, End.CONFIRMED]
 
 
+IN_HAND = {
+    End.NACKED: frames(0, Heartbeat()) + frames(1, Basic.Nack(2, multiple=True)),  # left to aiormq
+    End.RETURNED: b"".join(
+        frames(1, Basic.Return(312, "NO_ROUTE", "", "k"), ContentHeader(0, 0, Basic.Properties(message_id=key)))
+        for key in "ab"
+    ),
+}
+
+
+@pytest.mark.parametrize(("refused", "in_hand"), IN_HAND.items(), ids=["nacked", "returned"])
+async def test_a_confirm_does_not_overtake_a_refusal_that_aiormq_has_in_hand(refused: End, in_hand: bytes) -> None:
+    async with linked(confirms=True) as (broker, link):
+        reader: Any = cast("Any", link)._connection._socket._reader
+        messages = [wire(key, mandatory=True) for key in "abc"]
+        for message in messages:
+            message.properties.message_id = message.routing_key
+        sending = asyncio.create_task(send_burst(link.channel, messages, timeout_s=10))
+        await broker.until_heard(Basic.Publish, 3)
+
+        reader.feed_data(in_hand)
+        waits = [False]
+        while waits[-2:] != [True, False]:  # aiormq has just begun with the last of it
+            await asyncio.sleep(0)
+            waits.append(not link.channel.frames.empty())
+        reader.feed_data(frames(1, Basic.Ack(3, multiple=True)))
+
+        assert await sending == [refused, refused, End.CONFIRMED]
+
+
 async def test_a_connection_on_which_only_deliveries_come_is_not_taken_for_dead() -> None:
     async with linked() as (broker, link):
         taker = Taker()
@@ -333,6 +364,26 @@ async def test_a_delivery_that_is_broken_off_by_another_frame_ends_the_connectio
 
         (over,) = await taker.until(1)
         assert "in the middle of a delivery" in str(over)
+
+
+@pytest.mark.parametrize("last", [1, FRAMES_A_TURN_MAX], ids=["first turn", "later turn"])
+async def test_a_consumer_that_breaks_ends_the_connection_and_has_nothing_twice(last: int) -> None:
+    async with linked() as (broker, link):
+        lost: asyncio.Future[EpochOver] = asyncio.get_running_loop().create_future()
+        taken: list[int] = []
+
+        def take(delivery: AmqpDelivery) -> None:
+            taken.append(delivery.tag)
+            if delivery.tag == last:
+                raise MemoryError("no room")
+
+        link.when_lost(lost.set_result)
+        await link.channel.basic_consume("q", cast("Any", Straight(take=take)), consumer_tag="c")
+        broker.write(b"".join(frames(1, *delivery("c", tag)) for tag in range(1, 2 * last + 1)))
+
+        async with asyncio.timeout(10):
+            assert "no room" in str(await lost)
+        assert taken == list(range(1, last + 1))
 
 
 async def test_how_a_channel_ends_is_as_aiormq_says() -> None:

@@ -164,7 +164,10 @@ async def test_on_a_closed_channel_nothing_is_handed_over() -> None:
     assert await rest_of(reader) == HEARD
 
 
-async def test_a_turn_ends_and_others_have_theirs_and_the_end_is_the_last() -> None:
+async def test_a_turn_ends_and_others_have_theirs_and_the_end_is_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_reader, "TURN_MAX_S", 60.0)
     channel = Known()
     reader = reading(channel)
     seen: list[int] = []
@@ -199,6 +202,21 @@ async def test_thousands_that_come_at_once_are_taken_in_many_turns() -> None:
         taken.append(len(channel.taken))
         await asyncio.sleep(0)
     assert max(after - before for before, after in zip([0, *taken], taken, strict=False)) <= 100
+
+
+async def test_a_turn_ends_too_where_its_few_frames_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_reader, "TURN_MAX_S", -1.0)
+    channel = Known()
+    reader = reading(channel)
+
+    reader.feed_data(frames(1, *delivery("c", 1), *delivery("c", 2), Basic.QosOk()))
+
+    taken = []
+    while len(channel.taken) < 2:
+        taken.append(len(channel.taken))
+        await asyncio.sleep(0)
+    assert taken == [0, 1, 1]
+    assert (await rest_of(reader)).replace(HEARD, b"") == frames(1, Basic.QosOk())
 
 
 async def test_a_connection_that_is_lost_in_the_middle_of_a_turn_is_lost() -> None:
@@ -288,6 +306,7 @@ async def test_confirms_end_what_they_name_and_nothing_else() -> None:
     reader = reading(channel)
 
     reader.feed_data(frames(1, Basic.Ack(2), Basic.Nack(4, multiple=True, requeue=False), Basic.Ack(9)))
+    await asyncio.sleep(0)
 
     assert channel.ended == [(2, Basic.Ack), (1, Basic.Nack), (3, Basic.Nack), (4, Basic.Nack)]
     assert await rest_of(reader) == frames(1, Basic.Ack(9)) + HEARD
