@@ -58,6 +58,11 @@ class Consumer(Inbox):
         stopped = self._paused or self._closing or self._failed.is_set()
         return self._started and not stopped and not self._changing.locked()
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether something in hand may end the process, and goes alone for that."""
+        return self._line.is_careful
+
     @override
     async def start(self) -> None:
         async with self._changing:

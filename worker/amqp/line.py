@@ -15,7 +15,7 @@ class Line:
     A partition's prefetch is never narrow, so what ends the process costs all that is in hand a delivery count,
     again and again. Therefore a delivery that came back more than `RETURNS_MAX` times is put aside, and what its
     device sent after it; what else came back goes first, and nothing new goes. Then they go one by one, each when
-    all before is settled, the devices in an order that is another one each time: the guilty one has its turn early
+    all before is done, the devices in an order that is another one each time: the guilty one has its turn early
     or late, and every other one before it some time.
     """
 
@@ -27,6 +27,11 @@ class Line:
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._aside)
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether something is put aside."""
+        return bool(self._aside)
 
     def add(self, delivery: AmqpDelivery) -> None:
         """Put a delivery to the end of the line."""
@@ -53,7 +58,7 @@ class Line:
 
     def _one_of_those_aside(self) -> Sequence[AmqpDelivery]:
         left = len(self._waiting) + sum(map(len, self._aside.values()))
-        if not self._aside or self._hand.unsettled > left:
+        if not self._aside or self._hand.undone > left:
             return []
         device = random.choice(list(self._aside))  # noqa: S311 - nothing secret
         delivery = self._aside[device].popleft()
