@@ -139,6 +139,21 @@ async def test_what_was_kept_back_before_holds_up_none_that_goes_alone() -> None
     assert worker.hand.unsettled <= 1
 
 
+async def test_while_some_go_alone_it_is_not_wide_and_no_reply_may_keep_them_waiting() -> None:
+    worker = await both_are_ours()
+    assert await worker.consumer.widen()
+    worker.arrive("one", came_back=3)
+    worker.arrive("one", came_back=1)
+    await worker.consumer.take(10)
+
+    first = await worker.consumer.take(10)
+    before_the_last = await worker.consumer.widen()
+    worker.hand.settle(one.tag for one in deliveries(first))
+    assert len(await worker.consumer.take(10)) == 1
+
+    assert (before_the_last, await worker.consumer.widen()) == (False, True)
+
+
 async def test_in_a_pause_nothing_is_passed_on() -> None:
     worker = await both_are_ours()
     await worker.shares.share(2)

@@ -83,6 +83,8 @@ class Consumer(Inbox):
     @override
     async def widen(self) -> bool:
         async with self._changing:
+            if self.is_careful:  # one at a time, as if narrow: who waits for one keeps all others waiting
+                return False
             # Each consumer of ours may have as much in hand as its prefetch says: what an earlier one got must be
             # settled first, or a database that comes and goes would fill the hand without end.
             if self._wide or self._paused or self._closing or self._queue.pile.unsettled > NARROW:
