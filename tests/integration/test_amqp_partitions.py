@@ -1,8 +1,9 @@
 """Partitions on a real broker: where commands go, who gets them, and in which order when workers come and go."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import aio_pika
@@ -40,6 +41,10 @@ async def all_wait(stranger: Stranger, count: int) -> list[int]:
         return found if sum(found) == count else None
 
     return await eventually(look, within_s=15) or []
+
+
+async def adds_up(stranger: Stranger, queues: Sequence[str], count: int) -> bool:
+    return sum([await stranger.ready(queue) for queue in queues]) == count
 
 
 async def test_commands_of_one_device_all_go_to_one_partition(stranger: Stranger) -> None:
@@ -113,6 +118,42 @@ async def test_switched_off_all_goes_to_the_one_queue_and_what_is_left_is_named(
     await stranger.until_ready("commands", 1)
     assert await waiting(stranger) == [0] * PARTITIONS
     assert surplus == [f"{namespace}.commands.{number}" for number in range(1, PARTITIONS + 1)]
+
+
+async def test_of_fewer_one_that_is_lost_hides_none_that_would_go_on_getting_commands(
+    broker: PrivateBroker, namespace: str, stranger: Stranger
+) -> None:
+    await stranger.channel.queue_delete(f"{namespace}.commands.3")
+
+    await apply_topology(options(broker.url), topology(namespace, 2))
+
+    await asyncio.gather(*(stranger.send(GOOD, device=f"cam-{number}") for number in range(50)))
+    await eventually(partial(adds_up, stranger, ["commands.1", "commands.2"], 50), within_s=15)
+    assert await stranger.ready("commands.4") == 0
+
+
+@pytest.mark.parametrize(("fewer", "queues"), [(2, ["commands.1", "commands.2"]), (1, ["commands"])])
+async def test_a_worker_that_declares_fewer_leads_nothing_where_nobody_consumes(
+    broker: PrivateBroker, namespace: str, stranger: Stranger, fewer: int, queues: Sequence[str]
+) -> None:
+    async with sessions(broker.url, namespace, partitions=fewer).open():
+        pass
+
+    await asyncio.gather(*(stranger.send(GOOD, device=f"cam-{number}") for number in range(50)))
+    await eventually(partial(adds_up, stranger, queues, 50), within_s=15)
+    assert sum(await waiting(stranger)) + await stranger.ready("commands") == 50
+
+
+async def test_a_worker_without_partitions_needs_no_rights_to_their_exchange(
+    broker: PrivateBroker, namespace: str
+) -> None:
+    own = rf"^({namespace}\.(commands|events|dead))?$"
+    broker.ctl("add_user", namespace, "secret")
+    broker.ctl("set_permissions", namespace, own, f"{own}|^amq.default$", own)
+    url = broker.url.replace("guest:guest", f"{namespace}:secret")
+
+    async with sessions(url, namespace).open() as session:
+        assert session.consumer.is_consuming
 
 
 async def test_a_worker_that_only_checks_names_the_partitions_that_are_missing(

@@ -6,6 +6,7 @@ import traceback
 import pytest
 from pydantic import ValidationError
 
+from worker.amqp.topology import PARTITIONS_MAX
 from worker.config import Settings, SettingsError, load_settings
 
 SECRET = "hunter2"
@@ -33,6 +34,11 @@ def test_there_are_no_partitions_by_default_and_each_must_have_its_share_of_the_
     fits = {"STREAMS_PREFETCH": "9", "STREAMS_BATCH_MAX": "1"}
     assert load_settings({**fits, "STREAMS_PARTITIONS": "8"}).partitions == 8
     assert "STREAMS_PARTITIONS (9)" in str(refusal(**fits, STREAMS_PARTITIONS="9"))
+
+
+def test_there_are_no_more_partitions_than_the_topology_looks_for() -> None:
+    assert load_settings({"STREAMS_PARTITIONS": str(PARTITIONS_MAX)}).partitions == PARTITIONS_MAX
+    assert "STREAMS_PARTITIONS" in str(refusal(STREAMS_PARTITIONS=str(PARTITIONS_MAX + 1)))
 
 
 def test_the_defaults_let_everybody_in_without_a_limit_and_forget_no_event() -> None:

@@ -86,6 +86,25 @@ def test_its_device_waits_behind_it_in_order() -> None:
     assert come.take() == ["guilty/3"]
 
 
+def test_a_device_that_goes_on_sending_keeps_no_other_one_waiting() -> None:
+    come = InLine()
+    come.arrive("hot", came_back=3)
+    come.arrive("hot", came_back=1)
+    come.arrive("other")
+    taken: list[str] = []
+
+    for _ in range(5):
+        come.arrive("hot")
+        come.arrive("hot")
+        now = come.take()
+        taken += now
+        come.settle(*(int(name.partition("/")[2]) for name in now))
+
+    assert "other/3" in taken
+    hot = [int(name.partition("/")[2]) for name in taken if name.startswith("hot")]
+    assert hot == sorted(hot)
+
+
 def test_who_goes_first_of_those_that_came_back_alike_is_another_one_each_time() -> None:
     firsts = set()
     for _ in range(200):

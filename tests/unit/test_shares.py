@@ -1,10 +1,11 @@
 """Shares: who has more partitions than its share passes them on, and nobody overtakes."""
 
+from tests.support.broker_side import deliveries
 from tests.support.deliveries import delivered
 from tests.support.making import Tag
 from tests.support.quiet_channel import QuietChannel
 from worker.amqp.consumer import Consumer
-from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.delivery import DELIVERY_COUNT, AmqpDelivery
 from worker.amqp.hand import Hand
 from worker.amqp.settlement import ChannelSettlement
 from worker.amqp.shares import Shares
@@ -34,11 +35,12 @@ class Worker:
             ChannelSettlement(channel, hand=self.hand, timeout_s=1), self.consumer, hand=self.hand
         )
 
-    def arrive(self, queue: str, count: int = 1) -> list[Tag]:
+    def arrive(self, queue: str, count: int = 1, *, device: str = "cam-1", came_back: int = 0) -> list[Tag]:
         (source,) = [source for source in self.sources if source.queue == queue]
         tags = [Tag(tag=self.hand.arrived + number) for number in range(1, count + 1)]
+        came = {"routing_key": device, "redelivered": bool(came_back), "headers": {DELIVERY_COUNT: came_back}}
         for tag in tags:
-            self.channel.consumers[source.tag or ""](delivered(tag=tag.tag))
+            self.channel.consumers[source.tag or ""](delivered(tag=tag.tag, **came))
         return tags
 
     def called(self) -> list[str]:
@@ -106,6 +108,50 @@ async def test_one_that_has_sent_us_nothing_is_not_ours_to_pass_on() -> None:
     await worker.shares.acknowledge(worker.arrive("one", PREFETCH))
 
     assert worker.called() == ["ack 4 multiple"]
+
+
+async def test_while_some_go_alone_nothing_is_kept_back_for_which_they_would_wait() -> None:
+    worker = await both_are_ours()
+    for device in "abc":
+        worker.arrive("one", device=device, came_back=3)
+        worker.arrive("two", device=device, came_back=3)
+    await worker.consumer.take(2)
+
+    await worker.shares.share(2)
+    for _ in range(6):
+        await worker.shares.acknowledge(deliveries(await worker.consumer.take(10, within_s=1)))
+
+    assert worker.hand.unsettled == 0
+
+
+async def test_what_was_kept_back_before_holds_up_none_that_goes_alone() -> None:
+    worker = await both_are_ours()
+    await worker.shares.share(2)
+    await worker.shares.acknowledge([*worker.arrive("one"), *worker.arrive("two")])
+    await worker.consumer.take(10)
+    worker.arrive("one", came_back=3)
+    worker.arrive("two", device="cam-2", came_back=3)
+    assert worker.hand.unsettled == 3
+
+    for _ in range(2):
+        await worker.shares.acknowledge(deliveries(await worker.consumer.take(10, within_s=1)))
+
+    assert worker.hand.unsettled <= 1
+
+
+async def test_while_some_go_alone_it_is_not_wide_and_no_reply_may_keep_them_waiting() -> None:
+    worker = await both_are_ours()
+    assert await worker.consumer.widen()
+    worker.arrive("one", came_back=3)
+    worker.arrive("one", came_back=1)
+    await worker.consumer.take(10)
+
+    first = await worker.consumer.take(10)
+    before_the_last = await worker.consumer.widen()
+    worker.hand.settle(one.tag for one in deliveries(first))
+    assert len(await worker.consumer.take(10)) == 1
+
+    assert (before_the_last, await worker.consumer.widen()) == (False, True)
 
 
 async def test_in_a_pause_nothing_is_passed_on() -> None:

@@ -58,6 +58,11 @@ class Consumer(Inbox):
         stopped = self._paused or self._closing or self._failed.is_set()
         return self._started and not stopped and not self._changing.locked()
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether something in hand may end the process, and goes alone for that."""
+        return self._line.is_careful
+
     @override
     async def start(self) -> None:
         async with self._changing:
@@ -78,6 +83,8 @@ class Consumer(Inbox):
     @override
     async def widen(self) -> bool:
         async with self._changing:
+            if self.is_careful:  # one at a time, as if narrow: who waits for one keeps all others waiting
+                return False
             # Each consumer of ours may have as much in hand as its prefetch says: what an earlier one got must be
             # settled first, or a database that comes and goes would fill the hand without end.
             if self._wide or self._paused or self._closing or self._queue.pile.unsettled > NARROW:

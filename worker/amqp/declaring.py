@@ -1,12 +1,13 @@
 """What can be done with the broker objects: make them, look for them, lead the commands elsewhere."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelClosed, ChannelNotFoundEntity, ConnectionCommandInvalid
+from aiormq.exceptions import ChannelAccessRefused, ChannelClosed, ChannelNotFoundEntity, ConnectionCommandInvalid
 
 from worker.amqp.deadline import reason
-from worker.amqp.topology import Topology, TopologyWrong
+from worker.amqp.topology import PARTITIONS_MAX, Topology, TopologyWrong
 
 OpenChannel = Callable[[], Awaitable[Channel]]
 
@@ -46,27 +47,38 @@ async def _lead(wanted: Topology, channel: Channel) -> None:
     for queue in wanted.queues:
         if queue.exchange is None:
             await channel.queue_unbind(queue.name, wanted.commands, routing_key="#")
+    await _lead_to_no_other(wanted, channel)
+
+
+async def _lead_to_no_other(wanted: Topology, channel: Channel) -> None:
+    """Lead nothing to partitions that are not wanted: nobody may be there to consume them. Unbinding what is not
+    there is no error.
+    """
+    if wanted.partitions:
+        for number in range(len(wanted.partitions) + 1, PARTITIONS_MAX + 1):
+            await channel.queue_unbind(wanted.partition(number), wanted.hashed, routing_key="1")
+        return
+    with suppress(ChannelAccessRefused):  # who has no rights there has never led anything there
+        await channel.exchange_unbind(wanted.hashed, wanted.commands, routing_key="#")
 
 
 async def withdraw(wanted: Topology, open_channel: OpenChannel) -> list[str]:
-    """Have nothing lead to partitions that are not wanted, and return those that are still there: what is in them
-    is for workers that know them. For whoever changes the number of partitions. Raises TopologyWrong.
+    """Remove the exchange that is not wanted, and return the partitions that are not and are still there: what is
+    in them is for workers that know them. For whoever changes the number of partitions. Raises TopologyWrong.
     """
     surplus: list[str] = []
     while await _is_there(
-        _queue_check(name := f"{wanted.commands}.{len(wanted.partitions) + len(surplus) + 1}"), open_channel
+        _queue_check(name := wanted.partition(len(wanted.partitions) + len(surplus) + 1)), open_channel
     ):
         surplus.append(name)
     try:
         channel = await open_channel()
-        for name in surplus if wanted.partitions else ():
-            await channel.queue_unbind(name, wanted.hashed, routing_key="1")
         if not wanted.partitions and await _is_there(_exchange_check(wanted.hashed), open_channel):
             await channel.exchange_delete(wanted.hashed)
         await channel.close()
     except ChannelClosed as refused:
         raise TopologyWrong(
-            f"The broker goes on leading commands to old partitions: {reason(refused)}."
+            f"The broker keeps the exchange of the old partitions: {reason(refused)}."
         ) from refused
     return surplus
 

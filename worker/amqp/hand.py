@@ -26,6 +26,7 @@ class Hand(Pile):
     def __init__(self) -> None:
         super().__init__()
         self.moved = asyncio.Event()
+        self._kept_back: set[int] = set()
         self._piles: dict[int, Pile] = {}
 
     def arrive(self, tag: int, pile: Pile) -> None:
@@ -39,10 +40,21 @@ class Hand(Pile):
         """Return the pile that a delivery lies on until it is settled."""
         return self._piles.get(tag)
 
+    @property
+    def undone(self) -> int:
+        """How many are unsettled, and not because their acknowledgement is kept back."""
+        return self.unsettled - len(self._kept_back)
+
+    def keep_back(self, tag: int) -> None:
+        """A delivery is done, and its acknowledgement is kept back for now."""
+        self._kept_back.add(tag)
+        self.moved.set()
+
     def settle(self, tags: Iterable[int]) -> None:
         """Count deliveries out."""
         for tag in tags:
             self.settled += 1
+            self._kept_back.discard(tag)
             if (pile := self._piles.pop(tag, None)) is not None:
                 pile.settled += 1
         self.moved.set()

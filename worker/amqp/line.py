@@ -13,10 +13,10 @@ class Line:
     """Hands deliveries out in the order of their arrival; from partitions, each device's.
 
     A partition's prefetch is never narrow, so what ends the process costs all that is in hand a delivery count,
-    again and again. Therefore a delivery that came back more than `RETURNS_MAX` times is put aside, and what its
-    device sent after it; what else came back goes first, and nothing new goes. Then they go one by one, each when
-    all before is settled, the devices in an order that is another one each time: the guilty one has its turn early
-    or late, and every other one before it some time.
+    again and again. Therefore a delivery that came back more than `RETURNS_MAX` times is put aside, and what came
+    back of its device after it; what else came back goes first, and nothing new goes, its device's neither, for
+    that might have no end. Then they go one by one, each when all before is done, the devices in an order that is
+    another one each time: the guilty one has its turn early or late, and every other one before it some time.
     """
 
     def __init__(self, hand: Hand, *, puts_aside: bool) -> None:
@@ -27,6 +27,11 @@ class Line:
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._aside)
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether something is put aside."""
+        return bool(self._aside)
 
     def add(self, delivery: AmqpDelivery) -> None:
         """Put a delivery to the end of the line."""
@@ -45,15 +50,15 @@ class Line:
         return batch or self._one_of_those_aside()
 
     def _is_put_aside(self, delivery: AmqpDelivery) -> bool:
-        mine = self._aside.get(delivery.routing_key)
-        if mine is None and delivery.delivery_count <= RETURNS_MAX:
+        is_behind = delivery.redelivered and delivery.routing_key in self._aside
+        if not is_behind and delivery.delivery_count <= RETURNS_MAX:
             return False
         self._aside.setdefault(delivery.routing_key, deque()).append(delivery)
         return True
 
     def _one_of_those_aside(self) -> Sequence[AmqpDelivery]:
         left = len(self._waiting) + sum(map(len, self._aside.values()))
-        if not self._aside or self._hand.unsettled > left:
+        if not self._aside or self._hand.undone > left:
             return []
         device = random.choice(list(self._aside))  # noqa: S311 - nothing secret
         delivery = self._aside[device].popleft()

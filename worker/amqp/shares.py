@@ -28,7 +28,8 @@ class Shares(Settlement):
 
     A partition is passed on when nothing of it is on its way to us and all that we got is saved and said: its
     acknowledgements are kept back until its prefetch is used up. One without so much to do is not worth the move:
-    what was kept back is acknowledged when `share` is called again.
+    what was kept back is acknowledged when `share` is called again. Nor is anything kept back while the consumer
+    is careful: what goes alone would wait for it, and the end of the process would cost it a delivery count.
     """
 
     def __init__(self, settlement: ChannelSettlement, consumer: Consumer, *, hand: Hand) -> None:
@@ -44,19 +45,24 @@ class Shares(Settlement):
         ours = [source for source in self._consumer.sources if source.is_partition and source.is_ours]
         count = sum(source.is_partition for source in self._consumer.sources)
         surplus = len(ours) - math.ceil(count / max(workers, 1))
-        if surplus > 0:
+        if surplus > 0 and not self._consumer.is_careful:
             self._leaving = {source: [] for source in random.sample(ours, surplus)}
 
     async def keep(self) -> None:
         """Pass nothing on any more, and acknowledge what was kept back for it. Raises EpochOver."""
         async with self._settling:
-            leaving, self._leaving = self._leaving, {}
-            if kept_back := [delivery for deliveries in leaving.values() for delivery in deliveries]:
-                await self._settlement.acknowledge(kept_back)
+            await self._keep()
+
+    async def _keep(self) -> None:
+        leaving, self._leaving = self._leaving, {}
+        if kept_back := [delivery for deliveries in leaving.values() for delivery in deliveries]:
+            await self._settlement.acknowledge(kept_back)
 
     @override
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         async with self._settling:
+            if self._consumer.is_careful:
+                await self._keep()
             await self._settlement.acknowledge(self._keep_back(deliveries) if self._leaving else deliveries)
             for source, kept_back in list(self._leaving.items()):
                 if len(kept_back) == source.pile.unsettled == source.prefetch:
@@ -75,5 +81,10 @@ class Shares(Settlement):
         by_pile: dict[Pile | None, list[Delivery]] = {s.pile: kept_back for s, kept_back in self._leaving.items()}
         rest: list[Delivery] = []
         for delivery in deliveries:
-            by_pile.get(self._hand.pile_of(delivery.tag), rest).append(delivery)
+            kept_back = by_pile.get(self._hand.pile_of(delivery.tag))
+            if kept_back is None:
+                rest.append(delivery)
+            else:
+                kept_back.append(delivery)
+                self._hand.keep_back(delivery.tag)
         return rest

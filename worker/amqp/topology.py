@@ -8,6 +8,7 @@ from worker.service.ports import EpochOver
 
 DELIVERY_LIMIT: Final = 20  # a message that cost so many workers their connection is not tried again
 NEVER_REACHED: Final = 1_000_000_000  # -1 would drop a dead letter at its first requeue (RabbitMQ 3.10)
+PARTITIONS_MAX: Final = 128  # as the settings have it
 HASHED: Final = "x-consistent-hash"
 
 
@@ -56,12 +57,20 @@ class Topology:
         """The queues from which commands come."""
         return (self.commands, *self.partitions)
 
+    def partition(self, number: int) -> str:
+        """The name of a partition, counted from 1, whether it is wanted or not."""
+        return _partition(self.commands, number)
+
+
+def _partition(commands: str, number: int) -> str:
+    return f"{commands}.{number}"
+
 
 def topology(namespace: str, partitions: int = 1) -> Topology:
     """Return the objects of a namespace, in the order in which they have to be declared."""
     commands, events, dead = (f"{namespace}.{kind}" for kind in ("commands", "events", "dead"))
     hashed = f"{commands}.hashed"
-    parts = tuple(f"{commands}.{number}" for number in range(1, partitions + 1)) if partitions > 1 else ()
+    parts = tuple(_partition(commands, number) for number in range(1, partitions + 1)) if partitions > 1 else ()
     alone: dict[str, Any] = {"x-single-active-consumer": True}
     return Topology(
         commands=commands,
