@@ -58,7 +58,7 @@ async def _lead_to_no_other(wanted: Topology, channel: Channel) -> None:
         for number in range(len(wanted.partitions) + 1, PARTITIONS_MAX + 1):
             await channel.queue_unbind(wanted.partition(number), wanted.hashed, routing_key="1")
         return
-    with suppress(ChannelAccessRefused):  # who has no rights there has never led anything there
+    with suppress(ChannelAccessRefused, ChannelNotFoundEntity):  # then nobody has led anything there
         await channel.exchange_unbind(wanted.hashed, wanted.commands, routing_key="#")
 
 
