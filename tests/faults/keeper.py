@@ -125,7 +125,10 @@ class Keeper(AbstractAsyncContextManager["Keeper"]):
         environ = {} if self._lives else self._ailment.environ
         name = {"STREAMS_WORKER_NAME": f"{self._name}-{len(self._lives) + 1}"}
         program = WORKER_WITH_FAULTS if environ else self._program
-        self._lives.append(WorkerProcess({**self._settings, **name, **environ}, program=program))
+        told = {**self._settings, **name, **environ}
+        self._lives.append(
+            WorkerProcess(told, program=program, is_covered=False)
+        )  # the load is for its full speed
         self.worker.start()
 
     async def _keep(self) -> None:
