@@ -33,6 +33,7 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
         self._keepers = world.keepers
         self._proxy = world.amqp
         self._journal = world.crowd.journal
+        self._asking = asyncio.Lock()
         self.pulses: list[Pulse] = []
 
     @override
@@ -68,8 +69,11 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
         )
 
     async def footprint_with_tasks(self) -> Footprint:
-        """Return it with the first worker's tasks, for which that one has to be asked."""
-        return replace(self.footprint(), tasks=await self._keepers[0].worker.tasks())
+        """Return it with the first worker's tasks, for which that one has to be asked: while nobody else asks it,
+        for each who does is a task.
+        """
+        async with self._asking:
+            return replace(self.footprint(), tasks=await self._keepers[0].worker.tasks())
 
     async def _watch(self) -> NoReturn:
         while True:
@@ -88,7 +92,8 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
     async def _look(self, channel: AbstractChannel) -> None:
         async with broker_call(_ASK_WITHIN_S):
             told = await channel.queue_declare(self._queue, passive=True)
-        looks = await asyncio.gather(*(keeper.worker.readiness() for keeper in self._keepers))
+        async with self._asking:
+            looks = await asyncio.gather(*(keeper.worker.readiness() for keeper in self._keepers))
         ready = [status == 200 for status, _ in looks]
         for number, is_ready in enumerate(ready):
             self.pulses.append(
