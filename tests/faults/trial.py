@@ -120,11 +120,13 @@ async def _unwatched(around: World, fault: Fault) -> Verdict:
 
 async def _watched(around: World, fault: Fault) -> Verdict:
     async with Watcher(around) as watcher:
-        before = await watcher.footprint_with_tasks()
+        async with watcher.looking_away():
+            before = await watcher.footprint_with_tasks()
         healed_at_s = await _endure(around, fault)
         settled_at_s = now_s()
         await watcher.looked(LOOKS)
-        after = await _footprint_in_the_end(watcher, before)
+        async with watcher.looking_away():
+            after = await _footprint_in_the_end(watcher, before)
     circumstances = replace(
         _circumstances(around, healed_at_s),
         settled_at_s=settled_at_s,

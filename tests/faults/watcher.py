@@ -1,7 +1,8 @@
 """Looks at the workers of a trial all the time: what they say of themselves, and what they occupy."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,12 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
             while len(self.pulses) < enough:  # noqa: ASYNC110 - another task takes them
                 await asyncio.sleep(LOOK_EVERY_S / 5)
 
+    @asynccontextmanager
+    async def looking_away(self) -> AsyncIterator[None]:
+        """Ask no worker how it is inside of the block: a task and a connection of it answer each who does."""
+        async with self._asking:
+            yield
+
     def footprint(self) -> Footprint:
         """Return what all workers occupy together; nothing where this system does not tell."""
         pids = [keeper.worker.process.pid for keeper in self._keepers]
@@ -69,11 +76,8 @@ class Watcher(AbstractAsyncContextManager["Watcher"]):
         )
 
     async def footprint_with_tasks(self) -> Footprint:
-        """Return it with the first worker's tasks, for which that one has to be asked: while nobody else asks it,
-        for each who does is a task.
-        """
-        async with self._asking:
-            return replace(self.footprint(), tasks=await self._keepers[0].worker.tasks())
+        """Return it with the first worker's tasks, for which that one has to be asked."""
+        return replace(self.footprint(), tasks=await self._keepers[0].worker.tasks())
 
     async def _watch(self) -> NoReturn:
         while True:
