@@ -78,6 +78,21 @@ async def test_what_stands_behind_it_on_a_channel_that_is_held_up_goes_over_anot
     assert not broker.channels[0].is_closed, "it would not answer"
 
 
+async def test_a_channel_that_was_held_up_is_closed_once_the_broker_has_said_all_of_it() -> None:
+    broker = Broker()
+    channel = await broker.confirming()
+    await channel.send([wire("stuck")])
+    held_up = broker.channels[0]
+
+    await channel.send([wire("a")])
+    assert not held_up.is_closed
+
+    held_up.confirmations.clear()  # as aiormq does with each that is late
+    await channel.send([wire("b")])
+    assert held_up.is_closed
+    assert not broker.channels[1].is_closed
+
+
 async def test_what_may_wait_is_held_up_by_it() -> None:
     broker = Broker()
     channel = await broker.confirming()

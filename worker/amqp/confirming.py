@@ -83,6 +83,8 @@ class ConfirmingChannel:
         """
         if self._renew is not None and self._doubt.is_due():
             await self._go_over()
+        if self._held_up:
+            await self._leave_what_has_answered()
         confirmations: list[Confirmation] = []
         for start in range(0, len(messages), self._in_flight_max):
             confirmations += await self._send_some(messages[start : start + self._in_flight_max])
@@ -167,6 +169,12 @@ class ConfirmingChannel:
         except EpochOver as over:
             log.info("channel.not_renewed", extra={"reason": str(over)})
             return None
+
+    async def _leave_what_has_answered(self) -> None:
+        """Close those on which the broker has said in the end what it had not, as after an alarm."""
+        for channel in [one for one in self._held_up if not one.confirmations]:
+            self._held_up.discard(channel)
+            await self._leave(channel)
 
     async def _leave(self, channel: Channel) -> None:
         """Close a channel in whose place there is another, once nobody waits for a confirm on it any more."""
