@@ -1,16 +1,24 @@
-"""`python -m devtools.setup`: have the servers' programs ready. Quick and silent the second time."""
+"""`python -m devtools.setup`: have the servers' programs ready; with `--tools`, what checks the contract.
+
+Quick and silent the second time.
+"""
 
 import os
 import sys
+from collections.abc import Sequence
 
+from devtools.contract.tools import PACKAGES
 from devtools.failures import MissingPrograms
+from devtools.nodejs import packages
 from devtools.postgresql import postgresql
 from devtools.project import say
 from devtools.rabbitmq import rabbitmq
 
 
-def main() -> int:
-    """Find or fetch the programs of RabbitMQ and PostgreSQL; return the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Find or fetch the programs of RabbitMQ and PostgreSQL, or the tools; return the exit code."""
+    if "--tools" in arguments:
+        return _tools()
     try:
         postgresql()
         rabbitmq()
@@ -21,5 +29,14 @@ def main() -> int:
     return 0
 
 
+def _tools() -> int:
+    try:
+        packages(PACKAGES)
+    except MissingPrograms as failure:
+        say(str(failure))
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
