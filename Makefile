@@ -41,6 +41,10 @@ check-static: $(READY)
 schemas: $(READY) ## write schemas/asyncapi.yaml and schemas/json/ from the models; commit them
 	@$(BIN)/python -m devtools.contract
 
+.PHONY: docs
+docs: tools ## the contract as a page to read, in one file that needs no network: docs/site/index.html
+	@$(BIN)/python -m devtools.contract.page
+
 .PHONY: test
 test: setup tools check-static ## all of that and the suite but its slow tests, on real servers, with coverage
 	$(BIN)/coverage erase
@@ -50,7 +54,7 @@ test: setup tools check-static ## all of that and the suite but its slow tests, 
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
 
 .PHONY: test-more
-test-more: setup ## the slow tests: a cluster of three brokers, longer faults, a little soak
+test-more: setup tools browser ## the slow tests: a cluster of three brokers, longer faults, a little soak
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 .PHONY: faults
@@ -89,13 +93,16 @@ lock: $(READY) ## pin what pyproject.toml asks for; LOCK=--upgrade takes the new
 PIN = $(BIN)/uv pip compile --quiet --universal -p 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK)
 COMPILE = $(PIN) pyproject.toml
 
-.PHONY: tools
-tools: $(READY) # Node's packages that check the contract; apart from setup, so that `make run` does not wait for them
+# Apart from setup, so that `make run` does not wait for them.
+.PHONY: tools browser
+tools: $(READY)
 	@$(BIN)/python -m devtools.setup --tools
+browser: $(READY)
+	@$(BIN)/python -m devtools.setup --browser
 
 .PHONY: clean
 clean: ## remove the environment, fetched programs, caches and reports; var/ and its data stay
-	rm -rf .venv .cache .coverage .coverage.* htmlcov dist
+	rm -rf .venv .cache .coverage .coverage.* htmlcov dist docs/site
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -57,7 +57,20 @@ def component_schemas() -> dict[str, Any]:
         schema_generator=_Generator,
         ref_template="#/components/schemas/{model}",
     )
-    return {name: _in_order(schema) for name, schema in sorted(found["$defs"].items())}
+    return {name: _with_words_beside(_in_order(schema)) for name, schema in sorted(found["$defs"].items())}
+
+
+def _with_words_beside(value: Any) -> Any:
+    """In AsyncAPI's own schemas, which are of an older draft, what stands beside a reference is not read."""
+    match value:
+        case {"$ref": reference, **words} if words:
+            return {**words, "allOf": [{"$ref": reference}]}
+        case dict(members):
+            return {name: _with_words_beside(member) for name, member in members.items()}
+        case list(items):
+            return [_with_words_beside(item) for item in items]
+        case _:
+            return value
 
 
 _FIRST: Final = ("$ref", "title", "description", "type", "format", "const", "enum")
