@@ -5,11 +5,11 @@ A device asks for its stream, and ends it::
     import asyncio
     import os
 
-    from stream_client import StreamClient
+    from stream_client import StreamsClient
 
 
     async def device() -> None:
-        async with StreamClient(os.environ["STREAMS_AMQP_URL"]) as client:
+        async with StreamsClient(os.environ["STREAMS_AMQP_URL"]) as client:
             reply = await client.create("cam-1")
             print(reply.outcome, reply.stream.code)
             await client.stop(code=reply.stream.code)
@@ -22,11 +22,11 @@ A subscriber sees what happens, each fact at least once, each device's in order:
     import asyncio
     import os
 
-    from stream_client import Sequencer, StreamClient
+    from stream_client import Sequencer, StreamsClient
 
 
     async def subscriber() -> None:
-        client, sequencer = StreamClient(os.environ["STREAMS_AMQP_URL"]), Sequencer()
+        client, sequencer = StreamsClient(os.environ["STREAMS_AMQP_URL"]), Sequencer()
         async with client.events(queue="billing") as events:
             async for event in events:
                 if sequencer.note(event).is_new:
@@ -37,7 +37,7 @@ A subscriber sees what happens, each fact at least once, each device's in order:
 """
 
 from schemas import Problem, StreamReply
-from stream_client.client import StreamClient
+from stream_client.client import StreamsClient
 from stream_client.errors import (
     StreamClientError,
     StreamMisconfigured,
@@ -47,14 +47,13 @@ from stream_client.errors import (
     StreamUnreadable,
 )
 from stream_client.sequencer import Sequencer, Step
-from stream_client.subscription import EventSubscription
+from stream_client.subscriber import EventSubscriber
 
 __all__ = [
-    "EventSubscription",
+    "EventSubscriber",
     "Problem",
     "Sequencer",
     "Step",
-    "StreamClient",
     "StreamClientError",
     "StreamMisconfigured",
     "StreamProblem",
@@ -62,4 +61,5 @@ __all__ = [
     "StreamTimeout",
     "StreamUnavailable",
     "StreamUnreadable",
+    "StreamsClient",
 ]

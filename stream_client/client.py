@@ -10,10 +10,10 @@ from stream_client.address import checked_address
 from stream_client.bindings import binding_key
 from stream_client.errors import StreamProblem
 from stream_client.post import Patience, Post
-from stream_client.subscription import EventSubscription
+from stream_client.subscriber import EventSubscriber
 
 
-class StreamClient:
+class StreamsClient:
     """Asks for streams and listens to what happens to them. Safe to share between tasks of one event loop.
 
     It connects when it is first used, and again when the connection was lost. As a context manager it closes
@@ -83,7 +83,7 @@ class StreamClient:
         device: str | None = None,
         type: EventName | str | None = None,  # noqa: A002 - the word of the wire
         queue: str | None = None,
-    ) -> EventSubscription:
+    ) -> EventSubscriber:
         """Subscribe to the events of one device or all, of one type or all.
 
         Without `queue`, from the moment the subscription is entered until it is left, and whatever happens while
@@ -91,7 +91,7 @@ class StreamClient:
         also while you are away; its bindings stay, so give each kind of subscription a name of its own.
         Raises ValueError for a wrong device id or an unknown type.
         """
-        return EventSubscription(
+        return EventSubscriber(
             self._url,
             exchange=self._events_exchange,
             binding_key=binding_key(device=device, event=type),

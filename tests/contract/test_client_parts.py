@@ -10,7 +10,7 @@ from aio_pika.exceptions import AMQPConnectionError, ChannelInvalidStateError, P
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas import Event, Stream, StreamCreated, StreamData, StreamStatus
-from stream_client import Sequencer, Step, StreamClient, StreamMisconfigured
+from stream_client import Sequencer, Step, StreamMisconfigured, StreamsClient
 from stream_client.bindings import binding_key
 from stream_client.broker_call import LinkLost, LinkSlow, broker_call
 from stream_client.deadline import Deadline
@@ -44,12 +44,12 @@ def test_a_binding_key_is_what_was_asked_for(device: str | None, event: str | No
 @pytest.mark.parametrize("device", ["#", "*", "a.#", "", "cam-1\n"])
 def test_a_device_cannot_be_a_wildcard(device: str) -> None:
     with pytest.raises(ValueError, match="not a device id, which is 1 to 128 of the characters"):
-        StreamClient("amqp://localhost/").events(device=device)
+        StreamsClient("amqp://localhost/").events(device=device)
 
 
 def test_a_type_must_be_one_of_ours() -> None:
     with pytest.raises(ValueError, match=r"there are stream\.created, stream\.stopped"):
-        StreamClient("amqp://localhost/").events(type="stream.*")
+        StreamsClient("amqp://localhost/").events(type="stream.*")
 
 
 def test_a_sequencer_tells_repeats_and_gaps_of_each_device() -> None:

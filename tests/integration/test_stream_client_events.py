@@ -8,21 +8,21 @@ import pytest
 from pamqp.common import FieldTable
 
 from schemas import Event
-from stream_client import EventSubscription, StreamClient
+from stream_client import EventSubscriber, StreamsClient
 from tests.support.fake_worker import WITHIN_S, FakeWorker, an_event
 from tests.support.proxy import Proxy
 
 
-async def first_of(events: EventSubscription) -> AsyncIterator[Event]:
+async def first_of(events: EventSubscriber) -> AsyncIterator[Event]:
     yield await next_event(events)
 
 
-async def next_event(events: EventSubscription) -> Event:
+async def next_event(events: EventSubscriber) -> Event:
     async with asyncio.timeout(WITHIN_S):
         return await anext(events)
 
 
-async def test_a_subscription_gets_what_it_asked_for(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_subscription_gets_what_it_asked_for(worker: FakeWorker, client: StreamsClient) -> None:
     async with (
         client.events() as everything,
         client.events(type="stream.stopped") as stopped,
@@ -45,7 +45,7 @@ async def test_a_subscription_gets_what_it_asked_for(worker: FakeWorker, client:
         assert [await next_event(both) for _ in range(2)] == [published[0], published[4]]
 
 
-async def test_a_durable_queue_keeps_what_was_not_seen(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_durable_queue_keeps_what_was_not_seen(worker: FakeWorker, client: StreamsClient) -> None:
     published = [an_event("cam-1", number) for number in range(1, 5)]
     name = f"{worker.namespace}.billing"
     async with client.events(queue=name) as events:
@@ -60,7 +60,7 @@ async def test_a_durable_queue_keeps_what_was_not_seen(worker: FakeWorker, clien
     await worker.channel.queue_delete(name)
 
 
-async def test_a_durable_queue_that_is_there_is_taken_as_it_is(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_durable_queue_that_is_there_is_taken_as_it_is(worker: FakeWorker, client: StreamsClient) -> None:
     name = f"{worker.namespace}.classic"
     await worker.channel.declare_queue(name, durable=True, arguments={"x-max-length": 7})
     async with client.events(queue=name) as events:
@@ -70,7 +70,7 @@ async def test_a_durable_queue_that_is_there_is_taken_as_it_is(worker: FakeWorke
 
 
 async def test_an_event_that_cannot_be_read_goes_to_the_dead_letters_of_its_queue(
-    worker: FakeWorker, client: StreamClient, caplog: pytest.LogCaptureFixture
+    worker: FakeWorker, client: StreamsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = await worker.channel.declare_queue(exclusive=True)
     name = f"{worker.namespace}.strict"
@@ -95,7 +95,7 @@ async def test_a_subscription_goes_on_when_its_connection_is_cut(
     proxy: Proxy, worker: FakeWorker, name: str | None
 ) -> None:
     queue = name and f"{worker.namespace}.{name}"
-    async with StreamClient(proxy.url, namespace=worker.namespace).events(queue=queue) as events:
+    async with StreamsClient(proxy.url, namespace=worker.namespace).events(queue=queue) as events:
         await worker.publish(an_event("cam-1", 1))
         assert (await next_event(events)).number == 1
 
@@ -116,7 +116,7 @@ async def test_a_durable_queue_gives_again_what_was_in_hand_when_the_connection_
     proxy: Proxy, worker: FakeWorker
 ) -> None:
     queue = f"{worker.namespace}.durable"
-    async with StreamClient(proxy.url, namespace=worker.namespace).events(queue=queue) as events:
+    async with StreamsClient(proxy.url, namespace=worker.namespace).events(queue=queue) as events:
         for number in (1, 2, 3):
             await worker.publish(an_event("cam-1", number))
         assert (await next_event(events)).number == 1
@@ -131,7 +131,7 @@ async def test_a_durable_queue_gives_again_what_was_in_hand_when_the_connection_
 async def test_a_subscription_tries_until_the_broker_is_back(
     proxy: Proxy, worker: FakeWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with StreamClient(proxy.url, namespace=worker.namespace).events() as events:
+    async with StreamsClient(proxy.url, namespace=worker.namespace).events() as events:
         refusing = proxy.refuse()
         proxy.cut()
         following = asyncio.create_task(next_event(events))
@@ -145,7 +145,7 @@ async def test_a_subscription_tries_until_the_broker_is_back(
         assert (await following).number == 1
 
 
-async def test_a_subscription_that_was_left_has_no_more_events(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_subscription_that_was_left_has_no_more_events(worker: FakeWorker, client: StreamsClient) -> None:
     async with client.events() as events:
         await worker.publish(an_event("cam-1", 1))
         assert [event.number async for event in first_of(events)] == [1]
@@ -153,7 +153,7 @@ async def test_a_subscription_that_was_left_has_no_more_events(worker: FakeWorke
     assert [event async for event in events] == []
 
 
-async def test_a_subscription_goes_on_when_its_queue_is_deleted(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_subscription_goes_on_when_its_queue_is_deleted(worker: FakeWorker, client: StreamsClient) -> None:
     queue = f"{worker.namespace}.durable"
     async with client.events(queue=queue) as events:
         await worker.channel.queue_delete(queue)
@@ -169,7 +169,7 @@ async def test_a_subscription_goes_on_when_its_queue_is_deleted(worker: FakeWork
 async def test_a_subscription_that_was_interrupted_while_it_resumed_resumes_again(
     proxy: Proxy, worker: FakeWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with StreamClient(proxy.url, namespace=worker.namespace).events() as events:
+    async with StreamsClient(proxy.url, namespace=worker.namespace).events() as events:
         refusing = proxy.refuse()
         proxy.cut()
         interrupted = asyncio.create_task(anext(events))

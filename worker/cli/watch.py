@@ -8,7 +8,7 @@ from worker.cli.failure import EXIT_AWAY, EXIT_CONFIG, Failure, read_settings
 from worker.domain.events import EventType
 
 if TYPE_CHECKING:
-    from stream_client import EventSubscription
+    from stream_client import EventSubscriber
 
 
 @click.command()
@@ -21,10 +21,10 @@ def watch(*, device: str | None, type: str | None, queue: str | None, as_json: b
     settings = read_settings()
     import asyncio
 
-    from stream_client import StreamClient, StreamMisconfigured, StreamUnavailable
+    from stream_client import StreamMisconfigured, StreamsClient, StreamUnavailable
     from worker.ops.logs import configure_logs
 
-    client = StreamClient(settings.amqp_url.get_secret_value(), namespace=settings.namespace)
+    client = StreamsClient(settings.amqp_url.get_secret_value(), namespace=settings.namespace)
     try:
         subscription = client.events(device=device, type=type, queue=queue)
     except ValueError as error:
@@ -41,7 +41,7 @@ def watch(*, device: str | None, type: str | None, queue: str | None, as_json: b
     return 0
 
 
-async def _watch(subscription: "EventSubscription", *, of: str, as_json: bool) -> None:
+async def _watch(subscription: "EventSubscriber", *, of: str, as_json: bool) -> None:
     _end_on_sigterm()
     async with subscription as events:
         click.echo(f"watching events of {of} (Ctrl-C ends)", err=True)

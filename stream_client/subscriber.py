@@ -15,7 +15,7 @@ from stream_client.pauses import growing_pauses
 log: Final = logging.getLogger(__name__)
 
 
-class EventSubscription:
+class EventSubscriber:
     """Events, one after the other, each at least once: enter it, then iterate. For one task.
 
     An event is acknowledged when the next is asked for: if you end in between, a durable queue gives it again.
