@@ -17,20 +17,19 @@ A device asks for its stream, and ends it::
 
     asyncio.run(device())
 
-A subscriber sees what happens, each fact at least once, each device's in order::
+A subscriber sees what happens, each device's events in order, and is told of what it missed::
 
     import asyncio
     import os
 
-    from stream_client import Sequencer, StreamsClient
+    from stream_client import EventSubscriber
 
 
     async def subscriber() -> None:
-        client, sequencer = StreamsClient(os.environ["STREAMS_AMQP_URL"]), Sequencer()
-        async with client.events(queue="billing") as events:
+        events = EventSubscriber(os.environ["STREAMS_AMQP_URL"], queue="billing", on_gap=print)
+        async with events:
             async for event in events:
-                if sequencer.note(event).is_new:
-                    print(event.sequence, event.type, event.stream.device_id)
+                print(event.sequence, event.type, event.stream.device_id)
 
 
     asyncio.run(subscriber())
@@ -60,14 +59,16 @@ from stream_client.problems import (
     StreamUnknownCommand,
     StreamUnsupportedMediaType,
 )
-from stream_client.sequencer import Sequencer, Step
-from stream_client.subscriber import EventSubscriber
+from stream_client.sequencer import Gap
+from stream_client.sources import ReplayFrom
+from stream_client.subscriber import EventSubscriber, OnGap
 
 __all__ = [
     "EventSubscriber",
+    "Gap",
+    "OnGap",
     "Problem",
-    "Sequencer",
-    "Step",
+    "ReplayFrom",
     "StreamClientError",
     "StreamExpired",
     "StreamForbidden",

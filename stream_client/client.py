@@ -1,4 +1,4 @@
-"""The client of devices and subscribers."""
+"""The client of devices."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,16 +6,14 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from schemas import CommandName, EventName, Problem, StreamReply
+from schemas import CommandName, Problem, StreamReply
 from stream_client.address import checked_address
-from stream_client.bindings import binding_key
 from stream_client.post import Patience, Post
 from stream_client.problems import refusal
-from stream_client.subscriber import EventSubscriber
 
 
 class StreamsClient:
-    """Asks for streams and listens to what happens to them. Safe to share between tasks of one event loop.
+    """Asks for streams. Safe to share between tasks of one event loop.
 
     It connects when it is first used, and again when the connection was lost. As a context manager it closes
     itself.
@@ -42,7 +40,6 @@ class StreamsClient:
     ) -> None:
         checked_address(url)
         self._url = url
-        self._events_exchange = f"{namespace}.events"
         self._patience = Patience(timeout_s=timeout_s, attempt_s=attempt_s, attempts_max=attempts_max)
         self._post = Post(url, exchange=f"{namespace}.commands")
 
@@ -104,28 +101,6 @@ class StreamsClient:
         """
         patience = self._patience if timeout_s is None else replace(self._patience, timeout_s=timeout_s)
         return await self._post.ask(command, body, message_id=message_id, patience=patience)
-
-    def events(
-        self,
-        *,
-        device: str | None = None,
-        type: EventName | str | None = None,  # noqa: A002 - the word of the wire
-        queue: str | None = None,
-    ) -> EventSubscriber:
-        """Subscribe to the events of one device or all, of one type or all.
-
-        Without `queue`, from the moment the subscription is entered until it is left, and whatever happens while
-        the connection is lost is missed. With `queue`, a durable queue of that name keeps what you have not seen,
-        also while you are away; its bindings stay, so give each kind of subscription a name of its own.
-        Raises ValueError for a wrong device id or an unknown type.
-        """
-        return EventSubscriber(
-            self._url,
-            exchange=self._events_exchange,
-            binding_key=binding_key(device=device, event=type),
-            queue=queue,
-            connect_s=self._patience.timeout_s,
-        )
 
     async def close(self) -> None:
         """Close the connection that commands use. Requests that still wait raise StreamTimeout or

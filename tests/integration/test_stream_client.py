@@ -13,6 +13,7 @@ from yarl import URL
 from devtools.broker import PrivateBroker
 from schemas import Problem, ProblemCode, StreamReply
 from stream_client import (
+    EventSubscriber,
     StreamMisconfigured,
     StreamProblem,
     StreamsClient,
@@ -150,8 +151,8 @@ async def test_a_connection_that_breaks_while_it_is_opened_is_unavailable(
     async with StreamsClient(proxy.url, namespace=worker.namespace, attempts_max=1) as client:
         with pytest.raises((StreamUnavailable, StreamTimeout)):  # it depends on how far it got
             await client.create("cam-1")
-        with pytest.raises(StreamUnavailable):
-            await client.events().__aenter__()
+    with pytest.raises(StreamUnavailable):
+        await EventSubscriber(proxy.url, namespace=worker.namespace, on_gap=None).__aenter__()
 
 
 async def test_the_heartbeat_of_the_url_is_taken(broker: PrivateBroker, worker: FakeWorker) -> None:
@@ -176,8 +177,8 @@ async def test_a_missing_exchange_says_what_to_do(broker: PrivateBroker) -> None
     async with StreamsClient(broker.url, namespace="nobody") as client:
         with pytest.raises(StreamMisconfigured, match="stream-worker topology apply"):
             await client.create("cam-1")
-        with pytest.raises(StreamMisconfigured, match="stream-worker topology apply"):
-            await client.events().__aenter__()
+    with pytest.raises(StreamMisconfigured, match="stream-worker topology apply"):
+        await EventSubscriber(broker.url, namespace="nobody", on_gap=None).__aenter__()
 
 
 async def test_a_virtual_host_that_is_not_there_is_told_at_once(broker: PrivateBroker) -> None:
@@ -185,8 +186,8 @@ async def test_a_virtual_host_that_is_not_there_is_told_at_once(broker: PrivateB
     async with StreamsClient(url) as client:
         with pytest.raises(StreamMisconfigured, match=r"127\.0\.0\.1:\d+: .*is there such a virtual host"):
             await client.create("cam-1")
-        with pytest.raises(StreamMisconfigured, match="is there such a virtual host"):
-            await client.events().__aenter__()
+    with pytest.raises(StreamMisconfigured, match="is there such a virtual host"):
+        await EventSubscriber(url, on_gap=None).__aenter__()
 
 
 async def test_an_exchange_without_a_queue_says_what_to_do(worker: FakeWorker, client: StreamsClient) -> None:
