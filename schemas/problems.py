@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 
 from schemas.errors import FieldError
 from schemas.limits import BODY_BYTES_MAX
@@ -120,8 +121,10 @@ class Problem(Wire):
     title: str = Field(description="The kind of problem, for people; the same for every one of its kind.")
     status: int = Field(ge=400, le=599, description="The HTTP status it is most like; advisory.", examples=[404])
     detail: str = Field(description="This one problem, for people.", examples=["No stream has the code 7K3M9QXA."])
-    code: ProblemCode = Field(
-        strict=False, description="The kind of problem, for programs.", examples=["not_found"]
+    code: Annotated[ProblemCode, Field(strict=False)] | SkipJsonSchema[str] = Field(
+        union_mode="left_to_right",  # a text that is no code of ours is one that came later: we never write one
+        description="The kind of problem, for programs.",
+        examples=["not_found"],
     )
     retryable: bool = Field(description="Whether the same command can succeed later.")
     errors: tuple[FieldError, ...] = Field(
@@ -169,5 +172,8 @@ def write_problem(problem: Problem) -> bytes:
 
 
 def read_problem(body: bytes) -> Problem:
-    """Read the body of a problem. Raises pydantic's ValidationError (a ValueError) where it is none."""
+    """Read the body of a problem, of a code that came later too: its `code` is then a text that is no ProblemCode.
+
+    Raises pydantic's ValidationError (a ValueError) where it is none.
+    """
     return _PROBLEM.validate_json(body)

@@ -4,8 +4,10 @@ import asyncio
 import time
 
 import aio_pika
+import pytest
 
 from devtools.broker import PrivateBroker
+from stream_client import StreamUnavailable
 from stream_client.link import Link
 from tests.support.proxy import Proxy
 
@@ -38,3 +40,36 @@ async def test_a_broker_that_is_well_hears_a_goodbye(broker: PrivateBroker) -> N
     await link.close()
 
     assert time.monotonic() - began_s < 2
+
+
+async def test_a_connection_that_does_not_get_ready_in_time_is_left_at_once(broker: PrivateBroker) -> None:
+    """Others wait for who opens it."""
+    async with Proxy(broker.url) as proxy:
+
+        async def open_slowly() -> None:
+            async with Link.opening(proxy.url, name="tested", within_s=60) as link:
+                proxy.freeze()
+                await link.channel()
+
+        began_s = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(open_slowly(), 0.5)
+
+        assert time.monotonic() - began_s < 2
+        proxy.thaw()
+
+
+async def test_a_connection_whose_opening_takes_too_long_is_left_at_once(broker: PrivateBroker) -> None:
+    async with Proxy(broker.url) as proxy:
+
+        async def open_slowly() -> None:
+            async with Link.opening(proxy.url, name="tested", within_s=0.5) as link:
+                proxy.freeze()
+                await link.channel()
+
+        began_s = time.monotonic()
+        with pytest.raises(StreamUnavailable, match="lost while it was opened: no answer"):
+            await open_slowly()
+
+        assert time.monotonic() - began_s < 2
+        proxy.thaw()
