@@ -38,7 +38,7 @@ check-static: $(READY)
 		check-format check-lint check-types check-imports check-compose check-image
 
 .PHONY: test
-test: setup check-static ## all of that and the suite but its slow tests, on real servers, with coverage
+test: setup tools check-static ## all of that and the suite but its slow tests, on real servers, with coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
@@ -79,10 +79,15 @@ format: $(READY) ## put the code in form, and mend what can be mended
 lock: $(READY) ## pin what pyproject.toml asks for; LOCK=--upgrade takes the newest versions
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(PIN) requirements/node.in -o requirements/node.txt
 	@for peer in benchmarks/peers/*/requirements.in; do \
 		$(PIN) $$peer -c requirements/runtime.txt -o $${peer%.in}.txt || exit 1; done
 PIN = $(BIN)/uv pip compile --quiet --universal -p 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK)
 COMPILE = $(PIN) pyproject.toml
+
+.PHONY: tools
+tools: $(READY) # what only the tests need; apart from setup, so that `make run` does not wait for it
+	@$(BIN)/python -m devtools.setup --tools
 
 .PHONY: clean
 clean: ## remove the environment, fetched programs, caches and reports; var/ and its data stay
