@@ -6,7 +6,7 @@ const { randomUUID } = require("node:crypto");
 const { setTimeout: sleep } = require("node:timers/promises");
 const amqp = require("amqplib");
 
-const URL = process.env.STREAMS_AMQP_URL ?? "amqp://guest:guest@localhost:5672/";
+const BROKER = process.env.STREAMS_AMQP_URL ?? "amqp://guest:guest@localhost:5672/";
 const TRY_MS = 5_000;
 const GIVE_UP_MS = 15_000;
 const PAUSE_MS = 1_000;
@@ -44,7 +44,7 @@ function read(reply) {
 }
 
 async function askOnce(command, body, messageId) {
-  const connection = await amqp.connect(URL);
+  const connection = await amqp.connect(BROKER);
   try {
     return await new Promise((resolve, reject) => {
       connection.on("error", reject).on("close", () => reject(new Error("the connection was lost")));
@@ -63,6 +63,7 @@ async function send(connection, command, body, messageId, onReply, onTrouble) {
   const properties = {
     type: command,
     messageId,
+    userId: decodeURIComponent(new URL(BROKER).username), // the broker checks it; the worker may ask for it
     replyTo: "amq.rabbitmq.reply-to",
     contentType: "application/json",
     persistent: true,

@@ -4,7 +4,7 @@
 
 const amqp = require("amqplib");
 
-const URL = process.env.STREAMS_AMQP_URL ?? "amqp://guest:guest@localhost:5672/";
+const BROKER = process.env.STREAMS_AMQP_URL ?? "amqp://guest:guest@localhost:5672/";
 // Beyond the limit the broker would drop an event, and from RabbitMQ 4 on a lost connection counts.
 const DURABLE = { durable: true, arguments: { "x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000 } };
 const PREFETCH = 50;
@@ -12,7 +12,7 @@ const PREFETCH = 50;
 const last = new Map(); // each device's last sequence; keep it with what you make of the events, to survive
 
 async function main(queue) {
-  const connection = await amqp.connect(URL);
+  const connection = await amqp.connect(BROKER);
   connection.on("close", () => end("the connection was lost"));
   const channel = await connection.createChannel();
   await channel.assertQueue(queue, DURABLE); // keeps what happens while nobody listens

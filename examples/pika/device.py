@@ -16,7 +16,7 @@ from typing import Any
 import pika
 from pika.exceptions import AMQPError
 
-URL = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
+BROKER = pika.URLParameters(os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/"))
 TRY_S, GIVE_UP_S, PAUSE_S = 5, 15, 1
 Body = dict[str, Any]
 
@@ -38,7 +38,7 @@ def ask(command: str, body: Body, *, device_id: str, message_id: str) -> Body:
 
 def ask_once(command: str, body: Body, device_id: str, message_id: str) -> Body:
     answers: list[tuple[str, Body]] = []
-    connection = pika.BlockingConnection(pika.URLParameters(URL))
+    connection = pika.BlockingConnection(BROKER)
     channel = connection.channel()
     channel.confirm_delivery()  # from here on publishing waits until the broker has the message safe
     # Direct reply-to: no queue to make or to clean up. Listen first, on the channel that will publish.
@@ -54,6 +54,7 @@ def ask_once(command: str, body: Body, device_id: str, message_id: str) -> Body:
         pika.BasicProperties(
             type=command,
             message_id=message_id,
+            user_id=BROKER.credentials.username,  # the broker checks it; the worker may ask for it
             reply_to="amq.rabbitmq.reply-to",
             content_type="application/json",
             delivery_mode=pika.DeliveryMode.Persistent.value,
@@ -85,7 +86,10 @@ def main() -> None:
         stop = {"code": created["stream"]["code"]}
         ask("stream.stop", stop, device_id=device_id, message_id=str(uuid.uuid4()))
     except (AMQPError, OSError) as error:
-        print(f"no answer: {error!r}; run it again with the message id {message_id}", file=sys.stderr)
+        print(
+            f"no answer: {type(error).__name__} {error}; run it again with the message id {message_id}",
+            file=sys.stderr,
+        )
         sys.exit(os.EX_TEMPFAIL)
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pika
 
-URL = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
+BROKER = pika.URLParameters(os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/"))
 # Beyond the limit the broker would drop an event, and from RabbitMQ 4 on a lost connection counts.
 DURABLE = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
 PREFETCH = 50
@@ -17,7 +17,7 @@ PREFETCH = 50
 
 def subscriber(queue: str) -> None:
     last: dict[str, int] = {}  # each device's last sequence; keep it with what you make of the events, to survive
-    channel = pika.BlockingConnection(pika.URLParameters(URL)).channel()
+    channel = pika.BlockingConnection(BROKER).channel()
     channel.queue_declare(queue, durable=True, arguments=DURABLE)  # keeps what happens while nobody listens
     channel.queue_bind(queue, "streams.events", "#")  # stream.created.# or stream.*.cam-1 would do, too
     channel.basic_qos(prefetch_count=PREFETCH)

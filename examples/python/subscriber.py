@@ -9,14 +9,14 @@ import sys
 
 from stream_client import Sequencer, StreamClient
 
-URL = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
+BROKER = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
 
 
 async def subscriber(queue: str) -> None:
     # The queue is durable: what happens while nobody listens is there the next time. An event is acknowledged when
     # the next one is asked for, so after this loop is done with it; and a lost connection is built again.
     sequencer = Sequencer()
-    async with StreamClient(URL).events(queue=queue) as events:
+    async with StreamClient(BROKER).events(queue=queue) as events:
         async for event in events:
             step = sequencer.note(event)
             if not step.is_new:

@@ -82,14 +82,14 @@ async def running_example(command: str, *arguments: str, url: str) -> AsyncItera
         await process.communicate()
 
 
-async def lines_about(device_id: str, printed: asyncio.StreamReader, count: int) -> list[str]:
-    """Wait for so many lines about one device."""
+async def lines_about(device: str, printed: asyncio.StreamReader, count: int) -> list[str]:
+    """Wait for so many lines with the device in them."""
     lines: list[str] = []
     async with asyncio.timeout(ENDS_WITHIN_S):
         while len(lines) < count:
             line = (await printed.readline()).decode()
             assert line, "it ended"
-            lines += [line] if device_id in line else []
+            lines += [line] if device in line else []
     return lines
 
 
