@@ -56,8 +56,7 @@ def fetched() -> RabbitmqPrograms | None:
     """Find what an earlier call has fetched for this system."""
     root = system_cache("rabbitmq")
     programs = programs_in(newest(root / "usr/lib/rabbitmq/lib"), erlang=str(root / "usr/lib/erlang/bin"))
-    libraries = [*root.glob("usr/lib/*-linux-*"), *root.glob("lib/*-linux-*")]
-    return programs and replace(programs, libraries=":".join(map(str, libraries)))
+    return programs and replace(programs, libraries=debian.libraries(root))
 
 
 def from_homebrew() -> RabbitmqPrograms | None:

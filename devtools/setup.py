@@ -1,5 +1,5 @@
-"""`python -m devtools.setup`: have the servers' programs ready; with `--tools`, what checks the contract
-and makes its page, and with `--browser`, the browser that looks at it.
+"""`python -m devtools.setup`: have the servers' programs ready; with `--tools`, what checks the contract,
+makes its page and runs the examples, and with `--browser`, the browser that looks at it.
 
 Quick and silent the second time.
 """
@@ -14,8 +14,11 @@ from devtools.contract.tools import PACKAGES
 from devtools.failures import MissingPrograms
 from devtools.nodejs import packages
 from devtools.postgresql import postgresql
-from devtools.project import say
+from devtools.project import ROOT, say
 from devtools.rabbitmq import rabbitmq
+from devtools.shell import shell_programs
+
+_EXAMPLES: Final = ROOT / "examples/node"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 _MORE: Final[Mapping[str, Callable[[], object]]] = {
-    "--tools": lambda: packages(PACKAGES),
+    "--tools": lambda: (packages(PACKAGES), packages(_EXAMPLES), shell_programs()),
     "--browser": chromium,
 }
 

@@ -45,8 +45,10 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 @pytest.fixture
 async def namespace(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A value for STREAMS_NAMESPACE that no other test has; what stood on the broker under it is removed."""
-    name = f"t{secrets.token_hex(4)}"
+    """A value for STREAMS_NAMESPACE that no other test has, or the given one; what stood on the broker under it is
+    removed.
+    """
+    name = getattr(request, "param", None) or f"t{secrets.token_hex(4)}"
     yield name
     if "broker" in request.fixturenames:
         node: PrivateBroker = request.getfixturevalue("broker")

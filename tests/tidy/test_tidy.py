@@ -74,6 +74,7 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "tests/fakes.py": "",
             "Makefile": "run:\n\t$(PYTHON) -m devtools.run\n",
             "devtools/run.py": "",
+            "examples/pika/device.py": "",
         },
     ),
     documents.examples_compile: (
