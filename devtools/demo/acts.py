@@ -40,8 +40,8 @@ class Spoilt(Enum):
     """What is wrong with a message that gets no answer."""
 
     JSON = "broken JSON"
-    PROPERTIES = "properties that no client can decode"
-    ADDRESS = "a reply address that is not its own"
+    PROPERTIES = "raw poison"
+    ADDRESS = "a forged reply address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

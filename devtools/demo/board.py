@@ -34,10 +34,9 @@ class Line:
 class WorkerState(Enum):
     """What the worker does now, in a word."""
 
-    STARTING = "starting"
-    READY = "ready"
-    KILLED = "killed"
-    ENDED = "ended"
+    STARTING = "starts"
+    READY = "is up"
+    KILLED = "is killed"
 
 
 class DeviceState(Enum):
@@ -61,9 +60,9 @@ class Board:
     streams: dict[str, Fact] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     worker: WorkerState = WorkerState.STARTING
-    killed_with: int | None = None
-    away_s: float | None = None
-    is_over: bool = False
+    gone_at_s: float | None = None
+    gone_with: int = 0
+    back_at_s: float | None = None
     began_s: float | None = None
     ended_s: float | None = None
 
@@ -81,6 +80,10 @@ class Board:
         if self.began_s is None:
             return 0.0
         return (self.ended_s or time.monotonic()) - self.began_s
+
+    def is_away(self, at_s: float) -> bool:
+        """Whether the worker was dead or not yet back at a moment."""
+        return self.gone_at_s is not None and self.gone_at_s <= at_s <= (self.back_at_s or at_s)
 
     def note(self, fact: Fact) -> bool:
         """Show a stream as an event has it, the latest last; tell whether that is news."""

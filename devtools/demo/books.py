@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from devtools.demo.ledger import Answer, Fact, Ledger
-from schemas import EventName, Outcome
+from schemas import CommandName, EventName, Outcome
 
 _EVENT_OF: Final[Mapping[str, str]] = {
     Outcome.CREATED: EventName.CREATED,
@@ -16,8 +16,8 @@ _EVENT_OF: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The sums. What should have come and has not is `under_way`, and `lost` once nothing more can come; `wrong` is
-    what should not have come. In `gaps` are the devices whose events were not first heard as 1, 2, 3 ….
+    """The sums. What should have come and has not is `under_way`, and `lost` once nothing more can come; `wrong`
+    is what should not have come. In `gaps` are the devices whose events were not first heard as 1, 2, 3 ….
     """
 
     commands: Mapping[str, int]
@@ -54,7 +54,8 @@ def books(ledger: Ledger, *, is_over: bool) -> Books:
     )
     repeats = _repeats(ledger)
     return Books(
-        commands=Counter(asked.command for asked in ledger.asked.values()) + Counter(unanswerable=len(ledger.thrown)),
+        commands=Counter(_kind(asked.command) for asked in ledger.asked.values())
+        + Counter(unanswerable=len(ledger.thrown)),
         replies=Counter(answer.word for answer in answers if not answer.is_refusal),
         problems=Counter(answer.word for answer in answers if answer.is_refusal),
         dead_letters=Counter(letters.values()),
@@ -70,6 +71,10 @@ def books(ledger: Ledger, *, is_over: bool) -> Books:
     )
 
 
+def _kind(command: str) -> str:
+    return command if command in set(CommandName) else "unknown"
+
+
 def _counted(counts: Mapping[str, int]) -> Mapping[str, int]:
     return {what: count for what, count in counts.items() if count}
 
@@ -82,14 +87,19 @@ def _wrong(
 ) -> Mapping[str, int]:
     """Count what came and should not have, by kind."""
     known = {asked.message_id for asked in ledger.asked.values()}
-    others = [answer.word for number, answer in ledger.answers.items() if answer.word != ledger.asked[number].expects]
+    others = [
+        answer.word for number, answer in ledger.answers.items() if answer.word != ledger.asked[number].expects
+    ]
     return _counted(
         {
             "other answers than there should be": len(others),
             "repeats answered otherwise": sum(
-                repeat in ledger.answers and not _is_answered_alike(ledger, first, repeat) for first, repeat in repeats
+                repeat in ledger.answers and not _is_answered_alike(ledger, first, repeat)
+                for first, repeat in repeats
             ),
-            "commands carried out twice": sum(count > 1 for count in Counter(fact.cause for fact in facts).values()),
+            "commands carried out twice": sum(
+                count > 1 for count in Counter(fact.cause for fact in facts).values()
+            ),
             "events that nobody asked for": sum(fact.cause not in known for fact in facts),
             "devices with two streams at once": sum(_has_two_at_once(some) for some in _by_device(facts).values()),
             "dead letters for no reason of ours": sum(
@@ -105,7 +115,7 @@ def _claimed(answers: Iterable[Answer]) -> set[tuple[str | None, str]]:
 
 
 def _repeats(ledger: Ledger) -> Sequence[tuple[int, int]]:
-    """Return the number of each command that was sent before as it is, behind that of the first one with an answer."""
+    """Return the number of each command that was sent before, behind that of the first one with an answer."""
     same: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for number, asked in ledger.asked.items():
         same[asked.message_id, asked.command, asked.body].append(number)

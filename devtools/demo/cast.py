@@ -16,7 +16,7 @@ DEVICES: Final = _SOUND + _REPEATING + _CONFUSED + _HOSTILE + _MORTAL
 
 _KINDS: Final = ("cam", "door", "drone", "buoy", "bike")
 _ENTRIES_UNTIL, _LAST = 0.34, 0.95
-_CROWDED: Final = 0.012
+_CROWDED: Final = 0.01
 _BACK_AGAIN: Final = 0.6
 
 
@@ -31,7 +31,11 @@ def cast(seed: int) -> Sequence[Part]:
         *[_mortal] * _MORTAL,
     ]
     numbers = iter(chance.sample(range(1, 100), DEVICES))
-    return [play(f"{chance.choice(_KINDS)}-{number:02}", chance) for play, number in zip(roles, numbers, strict=True)]
+    parts = [
+        play(f"{chance.choice(_KINDS)}-{number:02}", chance) for play, number in zip(roles, numbers, strict=True)
+    ]
+    chance.shuffle(parts)
+    return parts
 
 
 def _sound(device_id: str, chance: random.Random) -> Part:
@@ -57,12 +61,12 @@ def _repeating(device_id: str, chance: random.Random) -> Part:
 def _confused(device_id: str, chance: random.Random) -> Part:
     """Do the right things in the wrong order."""
     pen = Pen(device_id)
-    blunders = [
+    blunders: list[Callable[[float], None]] = [
         lambda at: pen.stop(at, telling="stops what it never began"),
-        lambda at: pen.create(at),
-        lambda at: pen.create(at, telling="forgets its stream, begins again"),
-        lambda at: pen.same_name(at),
-        lambda at: pen.stop(at),
+        pen.create,
+        lambda at: pen.create(at, telling="forgot its stream, begins"),
+        pen.same_name,
+        pen.stop,
         lambda at: pen.stop(at, telling="stops twice"),
     ]
     for at, blunder in zip(_moments(chance, len(blunders)), blunders, strict=True):
@@ -84,7 +88,9 @@ def _mortal(device_id: str, chance: random.Random) -> Part:
 def _moments(chance: random.Random, count: int) -> Sequence[float]:
     """So many, in order: an entry, most of the rest anywhere, and one in the rush."""
     entry = chance.uniform(0, _ENTRIES_UNTIL)
-    return sorted([entry, RUSH + chance.uniform(0, _CROWDED), *(chance.uniform(entry, _LAST) for _ in range(count - 2))])
+    return sorted(
+        [entry, RUSH + chance.uniform(0, _CROWDED), *(chance.uniform(entry, _LAST) for _ in range(count - 2))]
+    )
 
 
 def _next(pen: Pen, chance: random.Random, at: float, *, times: int = 1) -> None:

@@ -21,9 +21,7 @@ class Phone:
     """
 
     def __init__(self, url: str) -> None:
-        self._client = StreamClient(
-            url, timeout_s=_ANSWER_WITHIN_S, attempt_s=_ANSWER_WITHIN_S, attempts_max=1
-        )
+        self._client = StreamClient(url, timeout_s=_ANSWER_WITHIN_S, attempt_s=_ANSWER_WITHIN_S, attempts_max=1)
 
     async def __aenter__(self) -> Self:
         return self

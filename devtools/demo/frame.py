@@ -1,5 +1,6 @@
 """The picture: devices as dots, streams beside the feed, and the books below."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -24,7 +25,7 @@ _DOTS: Final[Mapping[DeviceState, tuple[str, str]]] = {
     DeviceState.STREAMING: ("●", "green"),
     DeviceState.STOPPED: ("○", "dim"),
     DeviceState.WAITING: ("◌", "bold yellow"),
-    DeviceState.HOSTILE: ("×", "bold magenta"),
+    DeviceState.HOSTILE: ("✕", "bold magenta"),
 }
 _WORKER: Final[Mapping[WorkerState, tuple[str, str]]] = {
     WorkerState.STARTING: ("◌", "bold yellow"),
@@ -39,9 +40,12 @@ _MOODS: Final[Mapping[Mood, str]] = {
     Mood.GOOD: "bold green",
     Mood.BAD: "bold red",
 }
+_TURNING: Final = "◐◓◑◒"
+_TURN_S: Final = 0.25
 _MARGIN: Final = 1
-_STREAMS_COLUMNS: Final = 33
-_OTHER_ROWS: Final = 15  # all but the streams and the feed
+_WIDE: Final = 100
+_STREAMS_COLUMNS, _STREAMS_COLUMNS_NARROW = 34, 25
+_OTHER_ROWS: Final = 17  # all but the streams and the feed
 _LAST_ROWS: Final = 15
 
 
@@ -59,56 +63,69 @@ def closing(board: Board, sums: Books, remarks: str, *, width: int) -> Renderabl
     end = Text(f"{mark} {verdict(sums)}", style=style)
     end.append(f"\n  {remarks}" if remarks else "", style="not bold default")
     lines = what_mattered(board.lines, _LAST_ROWS)
-    whole = _whole(board, lines, sums, width=width, rows=_LAST_ROWS)
+    whole = _whole(board, lines, sums, width=width, rows=_LAST_ROWS, is_last=True)
     return Group("", whole, "", Padding(end, (0, _MARGIN)), "")
 
 
 def what_mattered(lines: Sequence[Line], count: int) -> Sequence[Line]:
-    """Return so many lines, those of the more important kinds, and of one kind spread over the whole time."""
-    chosen: list[Line] = []
-    for mood in reversed(Mood):
-        some = [line for line in lines if line.mood is mood]
-        room = count - len(chosen)
-        chosen += some if len(some) <= room else [some[n * len(some) // room] for n in range(room)]
-    return sorted(chosen, key=lambda line: line.at_s)
+    """Return so many lines in their order: what happened once before what happened often, and events last."""
+    seen: Counter[str] = Counter()
+    ranks: list[tuple[bool, int, int, int]] = []
+    for place, line in enumerate(lines):
+        ranks.append((line.mood is Mood.EVENT, seen[line.text], -line.mood.value, place))
+        seen[line.text] += 1
+    return [lines[place] for place in sorted(rank[-1] for rank in sorted(ranks)[:count])]
 
 
-def _whole(board: Board, lines: Sequence[Line], sums: Books, *, width: int, rows: int) -> RenderableType:
+def _whole(
+    board: Board, lines: Sequence[Line], sums: Books, *, width: int, rows: int, is_last: bool = False
+) -> RenderableType:
+    is_wide = width >= _WIDE
     width -= 2 * _MARGIN
     states = board.states()
     body = Table.grid(padding=(0, 3, 0, 0), expand=True)
-    body.add_column(width=_STREAMS_COLUMNS, no_wrap=True)
+    body.add_column(width=_STREAMS_COLUMNS if is_wide else _STREAMS_COLUMNS_NARROW, no_wrap=True)
     body.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    body.add_row(_streams_title(states.values()), Text("what happens", style="bold"))
-    body.add_row(_streams(board.streams, rows), _feed(lines, rows))
+    body.add_row(Text("streams", style="bold"), Text("what happens", style="bold"))
+    body.add_row(_streams(board.streams, rows, is_wide=is_wide), _feed(lines, rows))
     return Padding(
         Group(
             _header(board, width),
             _progress(board, width),
             "",
             _dots(states.values(), width),
+            _legend(states.values()),
             "",
             body,
             "",
-            _sums(sums),
+            Text("the books", style="bold"),
+            _sums(sums, wraps=is_last),
         ),
         (0, _MARGIN),
     )
 
 
 def _header(board: Board, width: int) -> Text:
-    left = Text("stream-worker", style="bold")
-    left.append(f"  {len(board.parts)} devices, a worker, a subscriber", style="not bold dim")
     mark, style = _WORKER[board.worker]
-    right = Text(f"{mark} worker {board.worker.value}", style=style)
+    if board.worker is WorkerState.STARTING:
+        mark = _TURNING[int(time.monotonic() / _TURN_S) % len(_TURNING)]
+    right = Text(f"  {mark} worker {board.worker.value}", style=style)
     right.append(f"  {board.now_s:4.1f} s", style="not bold default")
-    left.append(" " * max(2, width - left.cell_len - right.cell_len))
+    left = Text("stream-worker", style="bold")
+    left.append(f"  {len(board.parts)} devices, a subscriber, and a worker that is killed", style="not bold dim")
+    left.truncate(width - right.cell_len, overflow="ellipsis", pad=True)
     return left.append_text(right)
 
 
 def _progress(board: Board, width: int) -> Text:
-    done = min(width, int(width * board.now_s / board.seconds))
-    return Text("━" * done, style="blue").append("━" * (width - done), style="bright_black")
+    """Draw the time that is over, red where the worker was away."""
+    whole_s = max(board.seconds, board.now_s) if board.ended_s is None else board.now_s
+    line = Text()
+    for column in range(width):
+        at_s = whole_s * (column + 0.5) / width
+        passed = "red" if board.is_away(at_s) else "green"
+        line.append("━", style=passed if at_s < board.now_s else "bright_black")
+    return line
 
 
 def _dots(states: Iterable[DeviceState], width: int) -> Text:
@@ -118,26 +135,26 @@ def _dots(states: Iterable[DeviceState], width: int) -> Text:
     return Text(gap).join(Text(mark, style=style) for mark, style in dots)
 
 
-def _streams_title(states: Iterable[DeviceState]) -> Text:
+def _legend(states: Iterable[DeviceState]) -> Text:
     counts = Counter(states)
-    title = Text("streams", style="bold")
-    for state in (DeviceState.STREAMING, DeviceState.STOPPED, DeviceState.WAITING):
-        if counts[state]:
-            mark, style = _DOTS[state]
-            title.append(f"  {mark} {counts[state]} {state.value}", style=f"not bold {style}")
-    return title
+    words = []
+    for state in (DeviceState.STREAMING, DeviceState.STOPPED, DeviceState.WAITING, DeviceState.HOSTILE):
+        mark, style = _DOTS[state]
+        words.append(Text(f"{mark} {counts[state]} {state.value}", style=style if counts[state] else "dim"))
+    return Text("   ").join(words)
 
 
-def _streams(streams: Mapping[str, Fact], rows: int) -> RenderableType:
+def _streams(streams: Mapping[str, Fact], rows: int, *, is_wide: bool) -> RenderableType:
     """Draw the streams that changed last, the newest at the top."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for fact in islice(reversed(streams.values()), rows):
+    for fact in islice(reversed(list(streams.values())), rows):
         is_active = fact.kind == EventName.CREATED
         mark, style = _DOTS[DeviceState.STREAMING if is_active else DeviceState.STOPPED]
+        state = "active" if is_active else "stopped"
         table.add_row(
             fact.device_id,
             Text(fact.code, style="bold" if is_active else "dim"),
-            Text(f"{mark} {'active' if is_active else 'stopped'}", style=style),
+            Text(f"{mark} {state}" if is_wide else mark, style=style),
             Text(f"#{fact.sequence}", style="dim"),
         )
     for _ in range(rows - len(streams)):
@@ -154,12 +171,13 @@ def _feed(lines: Sequence[Line], rows: int) -> Text:
     return text
 
 
-def _sums(sums: Books) -> RenderableType:
+def _sums(sums: Books, *, wraps: bool) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(width=12)
     table.add_column(justify="right", width=4, style="bold")
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis", style="dim")
+    table.add_column(ratio=1, no_wrap=not wraps, overflow="ellipsis", style="dim")
     for row in account(sums):
-        style = "" if row.is_good else "bold red"
-        table.add_row(Text(row.name, style=style), Text(str(row.sum), style=style), Text(row.parts, style=style))
+        judged = {None: "", True: "green", False: "bold red"}[row.is_good]
+        said = judged if row.is_good is False else "dim"
+        table.add_row(row.name, Text(str(row.sum), style=f"bold {judged}"), Text(row.parts, style=said))
     return table

@@ -64,9 +64,7 @@ class House:
             "STREAMS_DATABASE_URL": f"sqlite+aiosqlite:///{self._folder / 'streams.db'}",
             "STREAMS_HTTP_PORT": str(self._port),
         }
-        self._worker = Child(
-            [sys.executable, "-m", "worker", "run"], env=environment, cwd=ROOT, log=self._log
-        )
+        self._worker = Child([sys.executable, "-m", "worker", "run"], env=environment, cwd=ROOT, log=self._log)
 
     def worker_is_ready(self) -> bool:
         """Tell whether it consumes. Raises StartFailed where it has ended by itself, with its last words."""

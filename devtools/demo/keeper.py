@@ -14,6 +14,7 @@ _LOOK_S: Final = 0.002
 _LOOK_FOR_READINESS_S: Final = 0.05
 _READY_WITHIN_S: Final = 90.0
 _IN_THE_MIDDLE_WITHIN_S: Final = 1.0
+_IN_HAND: Final = 12
 _AWAY: Final = 0.06
 _AWAY_MIN_S: Final = 0.5
 
@@ -38,16 +39,15 @@ async def keep_worker(scene: Scene) -> None:
         return
     await _in_the_middle(scene)
     scene.house.kill_worker()
-    gone_at_s = time.monotonic()
-    board.worker, board.killed_with = WorkerState.KILLED, len(board.ledger.waiting)
-    board.tell(_WORKER, f"killed (SIGKILL), {board.killed_with} commands in hand", Mood.BAD)
+    board.worker, board.gone_at_s, board.gone_with = WorkerState.KILLED, board.now_s, len(board.ledger.waiting)
+    board.tell(_WORKER, f"is killed (SIGKILL), {board.gone_with} in hand", Mood.BAD)
     scene.worker_is_gone.set()
     await scene.ending.pause(max(_AWAY_MIN_S, _AWAY * board.seconds))
-    board.tell(_WORKER, f"started again, {len(board.ledger.waiting)} commands wait", Mood.NEWS)
+    board.tell(_WORKER, f"starts again, {len(board.ledger.waiting)} commands wait", Mood.NEWS)
     await start_worker(scene)
     if board.worker is WorkerState.READY:
-        board.away_s = time.monotonic() - gone_at_s
-        board.tell(_WORKER, f"back after {board.away_s:.1f} s", Mood.GOOD)
+        board.back_at_s = board.now_s
+        board.tell(_WORKER, f"is back after {board.back_at_s - board.gone_at_s:.1f} s", Mood.GOOD)
     scene.worker_is_back.set()
 
 
@@ -59,9 +59,9 @@ async def watch_worker(scene: Scene) -> None:
 
 
 async def _in_the_middle(scene: Scene) -> None:
-    """Wait until some of the rush are answered and others are not; not for ever, a worker may be too fast for it."""
+    """Wait until some of the rush are answered and many are not; not for ever, the worker may be too fast."""
     ledger = scene.board.ledger
     before, deadline_s = len(ledger.answers), time.monotonic() + _IN_THE_MIDDLE_WITHIN_S
-    while not (len(ledger.answers) > before and ledger.waiting) and time.monotonic() < deadline_s:
+    while not (len(ledger.answers) > before and len(ledger.waiting) >= _IN_HAND) and time.monotonic() < deadline_s:
         if not await scene.ending.pause(_LOOK_S):
             return

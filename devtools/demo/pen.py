@@ -6,7 +6,7 @@ from typing import Final
 from devtools.demo.acts import Act, Ask, Vanish
 from schemas import CommandName, Outcome, ProblemCode
 
-_TWICE_AT_ONCE: Final = "says it twice at once"
+_TWICE_AT_ONCE: Final = "says it twice"
 _SAME_AGAIN: Final = "says it again"
 
 
@@ -44,7 +44,7 @@ class Pen:
 
     def same_name(self, at: float) -> None:
         """Use the last command's message id for another command."""
-        last, telling = self._last, "uses a message_id for two commands"
+        last, telling = self._last, "reuses a message_id"
         self._add(at, CommandName.GET, last.body, last.message_id, ProblemCode.MESSAGE_ID_REUSED, telling=telling)
 
     def vanish(self, at: float) -> None:
@@ -70,7 +70,15 @@ class Pen:
         self._add(at, command, body, self._new_name(), expects, times=times, telling=telling)
 
     def _add(
-        self, at: float, command: str, body: str, message_id: str, expects: str, *, times: int = 1, telling: str = ""
+        self,
+        at: float,
+        command: str,
+        body: str,
+        message_id: str,
+        expects: str,
+        *,
+        times: int = 1,
+        telling: str = "",
     ) -> None:
         self.acts.append(
             Ask(

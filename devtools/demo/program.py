@@ -22,6 +22,7 @@ from devtools.failures import ServerFailure
 from devtools.project import say
 
 _FRAME_S: Final = 0.1
+_SECONDS_MIN, _SECONDS_MAX = 1.0, 3_600.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def remarks(board: Board) -> str:
     """Return what there is to say of the worker's death."""
-    if board.killed_with is None:
+    if board.gone_at_s is None:
         return ""
-    said = f"The worker was killed with {board.killed_with} commands in hand"
-    return said + ("." if board.away_s is None else f" and was away for {board.away_s:.1f} s.")
+    said = f"The worker was killed with {board.gone_with} commands in hand"
+    return said + (
+        "." if board.back_at_s is None else f" and was back after {board.back_at_s - board.gone_at_s:.1f} s."
+    )
 
 
 async def _run(board: Board, stage: Stage) -> Books:
@@ -83,6 +86,6 @@ async def _paint(stage: Stage) -> None:
 
 def _seconds(text: str) -> float:
     seconds = float(text)
-    if not 1 <= seconds <= 3_600:
+    if not _SECONDS_MIN <= seconds <= _SECONDS_MAX:
         raise ValueError
     return seconds

@@ -50,9 +50,7 @@ async def _until_over(playing: asyncio.Task[None], scene: Scene) -> None:
     at_once = asyncio.create_task(scene.ending.at_once.wait())
     try:
         await asyncio.wait({playing, wanted}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait(
-            {playing, at_once}, timeout=_UNDER_WAY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({playing, at_once}, timeout=_UNDER_WAY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
     finally:
         wanted.cancel()
         at_once.cancel()
@@ -81,7 +79,7 @@ async def _settle(scene: Scene) -> None:
     """Wait until nothing is under way any more, or so long that it will not come."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_SETTLED_WITHIN_S):
-            while books(scene.board.ledger, is_over=False).under_way:
+            while books(scene.board.ledger, is_over=False).under_way:  # noqa: ASYNC110 - it comes in many ways
                 await asyncio.sleep(_LOOK_S)
 
 
@@ -105,4 +103,4 @@ async def _bury(graveyard: Graveyard, scene: Scene) -> None:
     async for letter in graveyard.letters():
         board.ledger.letters.append(letter)
         who, what = throws.get(letter.body, ("worker", "a command of somebody else"))
-        board.tell(who, f"sends {what}: kept, {letter.reason}", Mood.HOSTILE)
+        board.tell(who, f"{what}: dead letter, {letter.reason}", Mood.HOSTILE)

@@ -1,6 +1,5 @@
 """Where people watch: a live picture on a terminal, plain lines everywhere else."""
 
-import os
 import sys
 from types import TracebackType
 from typing import Final, Protocol, Self

@@ -24,7 +24,7 @@ _TIMESTAMP: Final = 0x0040  # its flag in a header, AMQP 0-9-1, section 4.2.6.1
 _YEAR_58000: Final = 1_768_210_200_123  # milliseconds where there should be seconds: past every calendar
 
 
-class _Undecodable(spec.Basic.Properties):  # type: ignore[misc]
+class _Undecodable(spec.Basic.Properties):
     """Properties that the broker passes on, and that end a client which reads them as it should."""
 
     @override
@@ -78,7 +78,7 @@ class Graveyard:
     async def __aenter__(self) -> Self:
         async with asyncio.timeout(_WITHIN_S):
             connection = await self._open.enter_async_context(await connect(self._url))
-            channel = await self._open.enter_async_context(await connection.channel())
+            channel = await connection.channel()
             self._queue: AbstractQueue = await channel.get_queue(_DEAD, ensure=False)
         return self
 

@@ -20,7 +20,7 @@ def remark(ask: Ask, answers: Sequence[Answer], *, before: Answer | None) -> tup
     if not ask.telling:
         return None
     if ask.times > 1:
-        return f"{ask.telling}: one answer to both", Mood.ODD
+        return f"{ask.telling}: one answer", Mood.ODD
     if before is not None:
         return f"{ask.telling}: the same answer", Mood.ODD
     return f"{ask.telling}: {_outcome(answers)}", Mood.ODD

@@ -24,14 +24,20 @@ def vandal(device_id: str, chance: random.Random) -> Part:
     numbers = count(1)
 
     def throw(at: float, spoilt: Spoilt) -> None:
-        body = f'{{"device_id": "{device_id}", "number": {next(numbers)}, '.encode()  # cut off: broken, if it is JSON
+        body = (
+            f'{{"device_id": "{device_id}", "number": {next(numbers)}, '.encode()
+        )  # cut off: broken, if it is JSON
         pen.acts.append(Throw(at=at, spoilt=spoilt, body=body, expects=_REASONS[spoilt]))
 
-    too_long, much = "x" * BODY_BYTES_MAX, f"{BODY_BYTES_MAX // 1024} KiB and more"
+    too_long, much = "x" * (BODY_BYTES_MAX + 1_000), f"{BODY_BYTES_MAX // 1024 + 1} KiB"
     deeds: list[Callable[[float], None]] = [
-        *(lambda at, spoilt=spoilt: throw(at, spoilt) for spoilt in Spoilt),  # type: ignore[misc]
+        *(lambda at, spoilt=spoilt: throw(at, spoilt) for spoilt in Spoilt),
         lambda at: pen.odd(
-            at, "stream.explode", {"device_id": device_id}, ProblemCode.UNKNOWN_COMMAND, telling="invents a command"
+            at,
+            "stream.explode",
+            {"device_id": device_id},
+            ProblemCode.UNKNOWN_COMMAND,
+            telling="invents a command",
         ),
         lambda at: pen.odd(
             at, CommandName.CREATE, {"device_id": too_long}, ProblemCode.TOO_LARGE, telling=f"sends {much}"
