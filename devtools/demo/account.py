@@ -30,8 +30,7 @@ def account(books: Books) -> Sequence[Row]:
         commands += f" · {books.abandoned} whose sender died"
     absorbed = f"{books.absorbed} absorbed: {_ABSORBED}" if books.repeats else ""
     again = f" · {books.heard_again} heard twice, known by their id" if books.heard_again else ""
-    amiss = {**books.lost, **books.wrong}
-    return [
+    rows = [
         Row(name="commands", sum=sum(books.commands.values()), parts=commands),
         Row(name="replies", sum=sum(books.replies.values()), parts=_parts(books.replies)),
         Row(name="problems", sum=sum(books.problems.values()), parts=_parts(books.problems)),
@@ -39,12 +38,16 @@ def account(books: Books) -> Sequence[Row]:
         Row(name="events", sum=sum(books.events.values()), parts=_parts(books.events) + again),
         Row(name="repeats", sum=books.repeats, parts=absorbed),
         Row(name="gaps", sum=len(books.gaps), parts=", ".join(books.gaps) or _NO_GAP, is_good=not books.gaps),
-        Row(name="lost", sum=sum(books.lost.values()), parts=_parts(amiss) or _not_lost(books), is_good=not amiss),
+        Row(name="lost", sum=sum(books.lost.values()), parts=_losses(books), is_good=not books.lost),
     ]
+    if books.wrong:
+        rows.append(Row(name="wrong", sum=sum(books.wrong.values()), parts=_parts(books.wrong), is_good=False))
+    return rows
 
 
-def _not_lost(books: Books) -> str:
-    return f"still under way: {_parts(books.under_way)}" if books.under_way else _NONE_LOST
+def _losses(books: Books) -> str:
+    under_way = f"still under way: {_parts(books.under_way)}" if books.under_way else ""
+    return _parts(books.lost) or under_way or _NONE_LOST
 
 
 def verdict(books: Books) -> str:

@@ -4,24 +4,22 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from devtools.demo.ledger import Answer, Fact
 from schemas import Problem
 from stream_client import StreamClient, StreamTimeout, StreamUnavailable
-
-_ANSWER_WITHIN_S: Final = 60.0
 
 
 class Phone:
     """A device's own connection.
 
     The client's habit of asking again is off: what the worker has lost would come back by it, and nobody would
-    notice. A command that has no answer after a minute has none.
+    notice. A command that has no answer after `patience_s` has none.
     """
 
-    def __init__(self, url: str) -> None:
-        self._client = StreamClient(url, timeout_s=_ANSWER_WITHIN_S, attempt_s=_ANSWER_WITHIN_S, attempts_max=1)
+    def __init__(self, url: str, *, patience_s: float) -> None:
+        self._client = StreamClient(url, timeout_s=patience_s, attempt_s=patience_s, attempts_max=1)
 
     async def __aenter__(self) -> Self:
         return self

@@ -45,14 +45,14 @@ _TURN_S: Final = 0.25
 _MARGIN: Final = 1
 _WIDE: Final = 100
 _STREAMS_COLUMNS, _STREAMS_COLUMNS_NARROW = 34, 25
-_OTHER_ROWS: Final = 17  # all but the streams and the feed
+_OTHER_ROWS: Final = 9  # all but the streams, the feed and the sums
 _LAST_ROWS: Final = 15
 
 
 def frame(board: Board, *, width: int, height: int) -> RenderableType:
     """Return the picture as it is now, as high as the terminal."""
-    rows = max(1, height - _OTHER_ROWS)
     sums = books(board.ledger, is_over=False)
+    rows = max(1, height - _OTHER_ROWS - len(account(sums)))
     return _whole(board, board.lines[-rows:], sums, width=width, rows=rows)
 
 

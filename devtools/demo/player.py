@@ -25,7 +25,7 @@ class Player:
     def __init__(self, part: Part, scene: Scene) -> None:
         self._part = part
         self._scene = scene
-        self._phone = Phone(scene.house.url)
+        self._phone = Phone(scene.house.url, patience_s=scene.patience_s)
         self._catapult = Catapult(scene.house.url)
 
     async def play(self) -> None:
@@ -71,7 +71,7 @@ class Player:
             scene.board.tell(me, "dies before it has an answer", Mood.ODD)
         await asyncio.wait({asking})
         await self._hang_up()
-        self._phone = Phone(scene.house.url)
+        self._phone = Phone(scene.house.url, patience_s=scene.patience_s)
         if await scene.ending.see(scene.worker_is_back):
             await self._ask(replace(ask, telling="lives again, asks the same"))
 

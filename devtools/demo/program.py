@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -26,10 +26,14 @@ _SECONDS_MIN, _SECONDS_MAX = 1.0, 3_600.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo and return 0 where the books balance, 1 where they do not or could not be made."""
+def main(argv: Sequence[str] | None = None, *, build: Callable[[], House] = House) -> int:
+    """Run the demo in the house that `build` makes.
+
+    Return 0 where the books balance, 1 where they do not or could not be made.
+    """
     parser = argparse.ArgumentParser(prog="make demo", description="See the worker at work, and lose it once.")
     parser.add_argument("--seconds", type=_seconds, default=20.0, help="how long the devices play (20)")
+    parser.add_argument("--patience", type=_seconds, default=60.0, help="what takes more seconds is lost (60)")
     parser.add_argument("--seed", type=int, default=7, help="another seed is another cast (7)")
     parser.add_argument("--picture", type=Path, help="write the last picture into this file, as SVG")
     options = parser.parse_args(argv)
@@ -38,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stage = stage_for(board)
     try:
         with stage:
-            sums = asyncio.run(_run(board, stage))
+            sums = asyncio.run(_run(board, stage, build=build, patience_s=options.patience))
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over anyway; the books come next
     except ServerFailure as failure:
         say(str(failure))
@@ -59,14 +63,14 @@ def remarks(board: Board) -> str:
     )
 
 
-async def _run(board: Board, stage: Stage) -> Books:
+async def _run(board: Board, stage: Stage, *, build: Callable[[], House], patience_s: float) -> Books:
     ending = Ending()
     for signum in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(signum, ending.press)
     painter = asyncio.create_task(_paint(stage))
     try:
-        with House() as house:
-            return await show(Scene(board=board, house=house, ending=ending))
+        with build() as house:
+            return await show(Scene(board=board, house=house, ending=ending, patience_s=patience_s))
     except ServerFailure:
         if not ending.wanted.is_set():
             raise

@@ -10,11 +10,15 @@ from devtools.demo.house import House
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The board, the house, the wish to end; and two moments of the worker's life."""
+    """The board, the house, the wish to end; and two moments of the worker's life.
+
+    What has not come after `patience_s` will not come.
+    """
 
     board: Board
     house: House
     ending: Ending
+    patience_s: float
     worker_is_gone: asyncio.Event = field(default_factory=asyncio.Event)
     worker_is_back: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -15,7 +15,6 @@ from devtools.demo.stones import Graveyard
 from schemas import EventName
 
 _LOOK_S: Final = 0.05
-_SETTLED_WITHIN_S: Final = 60.0
 _UNDER_WAY_WITHIN_S: Final = 5.0
 
 
@@ -78,7 +77,7 @@ async def _play(scene: Scene) -> None:
 async def _settle(scene: Scene) -> None:
     """Wait until nothing is under way any more, or so long that it will not come."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLED_WITHIN_S):
+        async with asyncio.timeout(scene.patience_s):
             while books(scene.board.ledger, is_over=False).under_way:  # noqa: ASYNC110 - it comes in many ways
                 await asyncio.sleep(_LOOK_S)
 
