@@ -42,6 +42,15 @@ _MOODS: Final[Mapping[Mood, str]] = {
 }
 _TURNING: Final = "◐◓◑◒"
 _TURN_S: Final = 0.25
+_STAYS_S: Final[Mapping[Mood, float]] = {
+    Mood.EVENT: 0,
+    Mood.ODD: 1.5,
+    Mood.HOSTILE: 2.5,
+    Mood.NEWS: 5,
+    Mood.GOOD: 5,
+    Mood.BAD: 5,
+}
+_LOOKED_BACK_MAX: Final = 300
 _MARGIN: Final = 1
 _WIDE: Final = 100
 _STREAMS_COLUMNS, _STREAMS_COLUMNS_NARROW = 34, 25
@@ -53,7 +62,7 @@ def frame(board: Board, *, width: int, height: int) -> RenderableType:
     """Return the picture as it is now, as high as the terminal."""
     sums = books(board.ledger, is_over=False)
     rows = max(1, height - _OTHER_ROWS - len(account(sums)))
-    return _whole(board, board.lines[-rows:], sums, width=width, rows=rows)
+    return _whole(board, what_is_new(board.lines, rows), sums, width=width, rows=rows)
 
 
 def closing(board: Board, sums: Books, remarks: str, *, width: int) -> RenderableType:
@@ -65,6 +74,13 @@ def closing(board: Board, sums: Books, remarks: str, *, width: int) -> Renderabl
     lines = what_mattered(board.lines, _LAST_ROWS)
     whole = _whole(board, lines, sums, width=width, rows=_LAST_ROWS, is_last=True)
     return Group("", whole, "", Padding(end, (0, _MARGIN)), "")
+
+
+def what_is_new(lines: Sequence[Line], count: int) -> Sequence[Line]:
+    """Return so many of the latest lines, in their order; what matters more stays longer."""
+    latest = lines[-_LOOKED_BACK_MAX:]
+    newest = sorted(range(len(latest)), key=lambda n: (latest[n].at_s + _STAYS_S[latest[n].mood], n))[-count:]
+    return [latest[place] for place in sorted(newest)]
 
 
 def what_mattered(lines: Sequence[Line], count: int) -> Sequence[Line]:

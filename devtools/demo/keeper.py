@@ -37,7 +37,8 @@ async def keep_worker(scene: Scene) -> None:
     board = scene.board
     if not await scene.reaches(RUSH):
         return
-    await _in_the_middle(scene)
+    if not await _is_in_the_middle(scene):
+        return
     scene.house.kill_worker()
     board.worker, board.gone_at_s, board.gone_with = WorkerState.KILLED, board.now_s, len(board.ledger.waiting)
     board.tell(_WORKER, f"is killed (SIGKILL), {board.gone_with} in hand", Mood.BAD)
@@ -58,10 +59,14 @@ async def watch_worker(scene: Scene) -> None:
         scene.house.worker_must_run()
 
 
-async def _in_the_middle(scene: Scene) -> None:
-    """Wait until some of the rush are answered and many are not; not for ever, the worker may be too fast."""
+async def _is_in_the_middle(scene: Scene) -> bool:
+    """Wait until some of the rush are answered and many are not; not for ever, the worker may be too fast.
+
+    Tell whether that came before somebody wanted the end.
+    """
     ledger = scene.board.ledger
     before, deadline_s = len(ledger.answers), time.monotonic() + _IN_THE_MIDDLE_WITHIN_S
     while not (len(ledger.answers) > before and len(ledger.waiting) >= _IN_HAND) and time.monotonic() < deadline_s:
         if not await scene.ending.pause(_LOOK_S):
-            return
+            return False
+    return True

@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -44,10 +46,13 @@ def main(argv: Sequence[str] | None = None, *, build: Callable[[], House] = Hous
         with stage:
             sums = asyncio.run(_run(board, stage, build=build, patience_s=options.patience))
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over anyway; the books come next
+        stage.close(sums, remarks(board))
     except ServerFailure as failure:
         say(str(failure))
         return 1
-    stage.close(sums, remarks(board))
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails on it once more
+        return 1
     if options.picture is not None:
         draw(board, sums, remarks(board), options.picture)
     return 0 if sums.balance else 1

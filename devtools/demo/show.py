@@ -12,7 +12,6 @@ from devtools.demo.keeper import keep_worker, start_worker, watch_worker
 from devtools.demo.player import Player
 from devtools.demo.scene import Scene
 from devtools.demo.stones import Graveyard
-from schemas import EventName
 
 _LOOK_S: Final = 0.05
 _UNDER_WAY_WITHIN_S: Final = 5.0
@@ -27,6 +26,8 @@ async def show(scene: Scene) -> Books:
     await asyncio.to_thread(scene.house.start_broker, cancelled=scene.ending.wanted.is_set)
     scene.board.tell("worker", "starts, on an empty SQLite file", Mood.NEWS)
     await start_worker(scene)
+    if scene.ending.wanted.is_set():
+        return books(scene.board.ledger, is_over=False)
     playing = asyncio.create_task(_play(scene))
     try:
         await _until_over(playing, scene)
@@ -87,8 +88,7 @@ async def _hear(ear: Ear, scene: Scene) -> None:
     async for fact in ear.facts():
         board.ledger.facts.append(fact)
         if board.note(fact):
-            verb = "streams" if fact.kind == EventName.CREATED else "has stopped"
-            board.tell(fact.device_id, f"{verb}  {fact.code}  #{fact.sequence}", Mood.EVENT)
+            board.tell(fact.device_id, f"{fact.kind}  {fact.code}  #{fact.sequence}", Mood.EVENT)
 
 
 async def _bury(graveyard: Graveyard, scene: Scene) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from devtools.demo.board import Board, Line, Mood, WorkerState
 from devtools.demo.books import books
 from devtools.demo.cast import cast
-from devtools.demo.frame import COLUMNS_MIN, ROWS_MIN, closing, frame, what_mattered
+from devtools.demo.frame import COLUMNS_MIN, ROWS_MIN, closing, frame, what_is_new, what_mattered
 from devtools.demo.ledger import Asked, Fact
 from devtools.demo.picture import draw
 
@@ -54,7 +54,7 @@ def test_the_picture_fits_and_has_everything(board: Board, width: int, height: i
     assert "worker is killed" in lines[0]
     assert "48 waiting" in "".join(lines)
     assert board.parts[-1].device_id in lines[7]
-    assert lines[-1].split()[:2] in (["lost", "0"], ["wrong", "24"])
+    assert lines[-1].split()[:2] == ["wrong", "25"], "streams that end before they begin"
 
 
 def test_it_can_be_drawn_before_anything_has_happened() -> None:
@@ -70,6 +70,14 @@ def test_without_colours_the_dots_differ_by_their_shapes(board: Board, monkeypat
         console.print(closing(board, books(board.ledger, is_over=False), "", width=100))
     assert not COLOUR.search(capture.get())
     assert {"◌", "✕"} <= {*capture.get()}
+
+
+def test_what_matters_more_stays_longer() -> None:
+    lines = [Line(at_s=0.0, who="worker", text="is killed", mood=Mood.BAD)]
+    lines += [Line(at_s=n / 10, who="cam-1", text=f"{n}", mood=Mood.EVENT) for n in range(70)]
+    assert [line.text for line in what_is_new(lines[:40], 3)] == ["is killed", "37", "38"]
+    assert [line.text for line in what_is_new(lines, 3)] == ["67", "68", "69"]
+    assert what_is_new([], 3) == []
 
 
 def test_what_happened_once_matters_more_than_what_happened_often_and_events_least() -> None:
