@@ -29,6 +29,10 @@ setup: $(READY) ## the environment in .venv, the servers' programs in .cache; do
 run: setup ## the worker in the foreground, with a broker and a migrated SQLite file; Ctrl-C ends it all
 	@exec $(BIN)/python -m devtools.run
 
+.PHONY: demo
+demo: setup ## 20 seconds with fifty devices and a worker that is killed, then the books; SEED=3 for others
+	@exec $(BIN)/python -m devtools.demo $(if $(SEED),--seed $(SEED)) $(if $(PICTURE),--picture $(PICTURE))
+
 .PHONY: check
 check: check-static check-quick ## format, lint, types, import contracts, deployment files, quick tests; needs no server
 
