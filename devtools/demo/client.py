@@ -8,7 +8,7 @@ from typing import Self
 
 from devtools.demo.ledger import Answer, Fact
 from schemas import Problem
-from stream_client import StreamClient, StreamTimeout, StreamUnavailable
+from stream_client import EventSubscriber, StreamsClient, StreamTimeout, StreamUnavailable
 
 
 class Phone:
@@ -19,7 +19,7 @@ class Phone:
     """
 
     def __init__(self, url: str, *, patience_s: float) -> None:
-        self._client = StreamClient(url, timeout_s=patience_s, attempt_s=patience_s, attempts_max=1)
+        self._client = StreamsClient(url, timeout_s=patience_s, attempt_s=patience_s, attempts_max=1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,10 +45,13 @@ class Phone:
 
 
 class Ear:
-    """A subscriber to everything: what happens from the moment on at which it is entered."""
+    """A subscriber to everything: what happens from the moment on at which it is entered.
+
+    Gaps are for the books to find: they know what has to be there.
+    """
 
     def __init__(self, url: str) -> None:
-        self._subscription = StreamClient(url).events()
+        self._subscription = EventSubscriber(url, on_gap=None)
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -61,7 +64,7 @@ class Ear:
         await self._open.aclose()
 
     async def facts(self) -> AsyncIterator[Fact]:
-        """Yield each event as often as it comes, for ever."""
+        """Yield each event, for ever; the client drops what comes again."""
         async for event in self._subscription:
             yield Fact(
                 event_id=str(event.id),

@@ -9,14 +9,14 @@ import os
 import sys
 import uuid
 
-from stream_client import Problem, StreamClient, StreamClientError, StreamProblem, StreamReply
+from stream_client import Problem, StreamsClient, StreamClientError, StreamProblem, StreamReply
 
 BROKER = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
 
 
 async def device(device_id: str, message_id: str) -> None:
     # For 15 seconds the client asks again by itself, with the same message id: the command takes effect once.
-    async with StreamClient(BROKER, timeout_s=15.0, attempt_s=5.0) as client:
+    async with StreamsClient(BROKER, timeout_s=15.0, attempt_s=5.0) as client:
         answer = await client.request("stream.create", {"device_id": device_id}, message_id=message_id)
         if isinstance(answer, Problem):
             raise StreamProblem(answer)
