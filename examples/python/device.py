@@ -9,7 +9,7 @@ import os
 import sys
 import uuid
 
-from stream_client import Problem, StreamsClient, StreamClientError, StreamProblem, StreamReply
+from stream_client import Problem, StreamClientError, StreamProblem, StreamReply, StreamsClient
 
 BROKER = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
 
