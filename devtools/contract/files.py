@@ -6,7 +6,7 @@ from typing import Final
 
 from devtools.contract.document import document
 from devtools.contract.json_schemas import json_schemas
-from devtools.contract.tables import with_tables
+from devtools.contract.tables import with_parts
 from devtools.contract.yaml_text import yaml_text
 from devtools.project import ROOT
 
@@ -22,7 +22,7 @@ def generated_files() -> Mapping[Path, str]:
     """Return what each of the committed files should be; what people wrote around the tables stays."""
     return {
         SCHEMAS / "asyncapi.yaml": _WRITTEN + yaml_text(document()),
-        PROTOCOL: with_tables(PROTOCOL.read_text("utf-8")),
+        PROTOCOL: with_parts(PROTOCOL.read_text("utf-8")),
         **{SCHEMAS / "json" / f"{name}.json": text for name, text in json_schemas()},
     }
 

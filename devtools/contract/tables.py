@@ -1,11 +1,13 @@
-"""The tables of docs/protocol.md, each between two marks, from the models and the topology."""
+"""What docs/protocol.md has between its marks: tables from the models and the topology, and parts of the guide."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from devtools.contract.catalogue import ORDER, PROBLEM_TITLES, problem_rows, table
 from devtools.contract.channels import OBJECTS, PARTITIONED
+from devtools.contract.document import guide
 from devtools.contract.letter import LETTER_PROPERTIES
 from devtools.contract.messages import MESSAGES
 from devtools.contract.permissions import AUTHORITY, PERMISSIONS
@@ -27,23 +29,29 @@ from worker.amqp.codec.reply_address import ADDRESS_BYTES_MAX
 from worker.amqp.guard import HEADER_BYTES_MAX
 from worker.amqp.topology import Exchange, Queue
 
-_MARKED: Final = re.compile(r"(<!-- table: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARKED: Final = re.compile(r"(<!-- (?:table|guide): ([^\n]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SECTION: Final = re.compile(r"^## (.+)\n+((?:(?!## ).*\n)+)", re.MULTILINE)
 _KIB: Final = 1024
 
 
-class UnknownTable(ValueError):
-    """A mark asks for a table that there is not."""
+class UnknownPart(ValueError):
+    """A mark asks for a table, or a section of the guide, that there is not."""
 
 
-def with_tables(text: str) -> str:
-    """Return a document with every table between its marks as it should be. Raises UnknownTable."""
+def with_parts(text: str) -> str:
+    """Return a document with all that stands between marks as it should be. Raises UnknownPart."""
     return _MARKED.sub(_written, text)
 
 
 def _written(marked: re.Match[str]) -> str:
-    if marked[2] not in TABLES:
-        raise UnknownTable(f"no table is called {marked[2]}; there are {', '.join(TABLES)}")
-    return f"{marked[1]}\n{TABLES[marked[2]]()}\n{marked[3]}"
+    if marked[2] not in PARTS:
+        raise UnknownPart(f"nothing is called {marked[2]}; there are {', '.join(PARTS)}")
+    return f"{marked[1]}\n{PARTS[marked[2]]()}\n{marked[3]}"
+
+
+def _section(heading: str) -> str:
+    sections: dict[str, str] = dict(_SECTION.findall(guide()))
+    return sections[heading].strip() + "\n"
 
 
 _NOTES: Final[Mapping[str, str]] = {
@@ -158,4 +166,12 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "problems": lambda: f"{table(PROBLEM_TITLES, problem_rows())}\n{ORDER}\n",
     "properties of events": _of_events,
     "headers of dead letters": lambda: _properties(LETTER_PROPERTIES),
+}
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    **TABLES,
+    **{
+        heading: partial(_section, heading)
+        for heading in ("Send a command", "Time-outs, and asking again", "Listen to events", "What is promised")
+    },
 }

@@ -1,11 +1,13 @@
-"""The tables of docs/protocol.md are those of the models; what people wrote around them stays."""
+"""The tables of docs/protocol.md are those of the models, and its advice is the guide's; what people wrote around
+them stays.
+"""
 
 import re
 
 import pytest
 
 from devtools.contract.files import PROTOCOL
-from devtools.contract.tables import TABLES, UnknownTable, with_tables
+from devtools.contract.tables import PARTS, TABLES, UnknownPart, with_parts
 from schemas import PROBLEMS, CommandName, EventName, Outcome, ProblemCode
 from worker.amqp.topology import topology
 
@@ -13,25 +15,33 @@ TEXT = PROTOCOL.read_text("utf-8")
 
 
 def test_the_tables_are_those_of_the_models() -> None:
-    assert with_tables(TEXT) == TEXT, "docs/protocol.md is behind the models; run `make schemas`"
+    assert with_parts(TEXT) == TEXT, "docs/protocol.md is behind the models; run `make schemas`"
 
 
-def test_every_table_stands_in_the_document_once() -> None:
-    assert sorted(re.findall(r"<!-- table: ([a-z ]+) -->", TEXT)) == sorted(TABLES)
+def test_every_part_stands_in_the_document_once() -> None:
+    assert sorted(re.findall(r"<!-- (?:table|guide): (.+) -->", TEXT)) == sorted(PARTS)
+
+
+def test_a_part_of_the_guide_is_all_of_its_section() -> None:
+    advice = PARTS["Listen to events"]()
+
+    assert advice.startswith("1. Declare a queue of your own")
+    assert "### Repeats, gaps and order" in advice
+    assert advice.endswith("Between two devices there is no order.\n")
 
 
 def test_what_stands_around_a_table_stays() -> None:
-    around = with_tables("Before.\n<!-- table: limits -->\nold\n<!-- end -->\nAfter.\n")
+    around = with_parts("Before.\n<!-- table: limits -->\nold\n<!-- end -->\nAfter.\n")
 
     assert around.startswith("Before.\n<!-- table: limits -->\n\n| what |")
     assert around.endswith("\n<!-- end -->\nAfter.\n")
     assert "old" not in around
-    assert with_tables(around) == around
+    assert with_parts(around) == around
 
 
-def test_a_table_that_there_is_not_is_told() -> None:
-    with pytest.raises(UnknownTable, match="no table is called limts; there are "):
-        with_tables("<!-- table: limts -->\n<!-- end -->\n")
+def test_a_part_that_there_is_not_is_told() -> None:
+    with pytest.raises(UnknownPart, match="nothing is called limts; there are "):
+        with_parts("<!-- table: limts -->\n<!-- end -->\n")
 
 
 def test_every_problem_stands_there_with_its_status() -> None:
