@@ -42,7 +42,7 @@ check-static: $(READY)
 		check-format check-lint check-types check-imports check-compose check-image
 
 .PHONY: schemas
-schemas: $(READY) ## write schemas/asyncapi.yaml and schemas/json/ from the models; commit them
+schemas: $(READY) ## write what is published of the contract: asyncapi.yaml, JSON Schemas, the tables of docs/protocol.md
 	@$(BIN)/python -m devtools.contract
 
 .PHONY: docs

@@ -5,16 +5,25 @@ from typing import Any, Final
 
 from devtools.contract.messages import LETTER, MESSAGES
 from schemas import DEVICE_ID_LOOKS, CommandName, EventName, ReplyName
-from worker.amqp.topology import Exchange, Queue, topology
+from worker.amqp.topology import EventLog, Exchange, Queue, topology
+from worker.config.groups.broker import BrokerSettings
 
 NAMESPACE: Final = "streams"
 TWO_PARTITIONS: Final = 2
 
 OBJECTS: Final = topology(NAMESPACE)
 PARTITIONED: Final = topology(NAMESPACE, TWO_PARTITIONS)
+LOGGED: Final = topology(
+    NAMESPACE,
+    event_log=EventLog(
+        bytes_max=BrokerSettings.model_fields["event_log_bytes_max"].default,
+        retention_s=BrokerSettings.model_fields["event_log_retention_s"].default,
+    ),
+)
+EVENT_LOG: Final = f"{OBJECTS.events}.log"
 
 _EXCHANGES: Final = {exchange.name: exchange for exchange in OBJECTS.exchanges}
-_QUEUES: Final = {queue.name: queue for queue in (*PARTITIONED.queues, *OBJECTS.queues)}
+_QUEUES: Final = {queue.name: queue for queue in (*PARTITIONED.queues, *LOGGED.queues)}
 
 _DEVICE: Final = {"deviceId": {"description": f"The device: {DEVICE_ID_LOOKS}.", "examples": ["cam-1"]}}
 _EVERY_COMMAND: Final = tuple(CommandName)
@@ -43,6 +52,13 @@ def channels() -> dict[str, Any]:
                 "eventType": {"description": "What happened.", "enum": [name.value for name in EventName]},
                 **_DEVICE,
             },
+        ),
+        "eventLog": _queue(
+            EVENT_LOG,
+            title="The log of events",
+            text="Only where the operator has set `STREAMS_EVENT_LOG=on`: a stream queue that keeps events for "
+            "some time, so that a subscriber can begin before it came.",
+            messages=tuple(EventName),
         ),
         **_of_dead_letters(),
     }

@@ -45,7 +45,7 @@ LETTER_PROPERTIES: Final[Sequence[Property]] = (
         "x-death",
         {"type": "array", "items": {"type": "object"}},
         "Only in a letter that the broker made by itself (delivery limit reached, expired): its own account of "
-        "it, and then there is no `x-streams-…`.",
+        "it. An `x-streams-…` beside it is the sender's word, not the worker's.",
     ),
     Property(
         name="delivery_mode",

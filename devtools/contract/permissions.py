@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from devtools.contract.catalogue import table
-from devtools.contract.channels import NAMESPACE, OBJECTS
+from devtools.contract.channels import EVENT_LOG, NAMESPACE, OBJECTS
 
 _ANY: Final = f"^{NAMESPACE}\\..*$"
 _SERVER_NAMED: Final = r"^amq\.gen-.*$"
@@ -43,6 +43,7 @@ _ROWS: Final[Sequence[Sequence[str]]] = [
         f"`^(<its queue>|{re.escape(OBJECTS.events)})$`",
         f"read what it binds, `.*` for all, on `{OBJECTS.events}`",
     ],
+    ["subscriber that replays", "`^$`", "`^$`", f"`{_exactly(EVENT_LOG)}`", ""],
     [
         "worker, `STREAMS_TOPOLOGY=check`",
         "`^$`",
