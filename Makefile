@@ -85,8 +85,9 @@ lock: $(READY) ## pin what pyproject.toml asks for; LOCK=--upgrade takes the new
 PIN = $(BIN)/uv pip compile --quiet --universal -p 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK)
 COMPILE = $(PIN) pyproject.toml
 
+# Apart from setup, so that `make run` does not wait for them.
 .PHONY: tools
-tools: $(READY) # what only the tests need; apart from setup, so that `make run` does not wait for it
+tools: $(READY)
 	@$(BIN)/python -m devtools.setup --tools
 
 .PHONY: clean

@@ -4,7 +4,6 @@ apt fetches its lists and the packages into folders of our own, and dpkg-deb onl
 """
 
 import os
-import platform
 import re
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from devtools.failures import CommandFailed, MissingPrograms
-from devtools.project import cache_folder, say
+from devtools.project import say
 from devtools.tool import run_tool
 
 _DEADLINE_S = 600.0
@@ -36,18 +35,6 @@ _ANY = re.compile(r"^Inst (\S+) ", re.MULTILINE)
 def is_here() -> bool:
     """Tell whether this machine has the tools: apt-get and dpkg-deb."""
     return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
-
-
-def cached(name: str) -> Path:
-    """Return the folder for what is unpacked as `name`, named after the system too: a project folder may be shared
-    with a container.
-    """
-    try:
-        system = platform.freedesktop_os_release()
-    except OSError:
-        system = {}
-    parts = (system.get("ID", "unknown"), system.get("VERSION_ID", "rolling"), platform.machine())
-    return cache_folder() / "-".join((name, *parts))
 
 
 def libraries(root: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devtools import debian
 from devtools.failures import CommandFailed, MissingPrograms
-from devtools.project import ROOT
+from devtools.project import ROOT, system_cache
 from devtools.tool import run_tool
 
 _CHOICES = """\
@@ -54,7 +54,7 @@ def on_this_machine() -> RabbitmqPrograms | None:
 
 def fetched() -> RabbitmqPrograms | None:
     """Find what an earlier call has fetched for this system."""
-    root = debian.cached("rabbitmq")
+    root = system_cache("rabbitmq")
     programs = programs_in(newest(root / "usr/lib/rabbitmq/lib"), erlang=str(root / "usr/lib/erlang/bin"))
     return programs and replace(programs, libraries=debian.libraries(root))
 
@@ -95,7 +95,7 @@ def _fetch() -> RabbitmqPrograms:
         raise MissingPrograms(_CHOICES.format(why=""))
     try:
         debian.unpack(
-            "rabbitmq-server", also=r"erlang-.*|rabbitmq-server", into=debian.cached("rabbitmq"), finish=_relocate
+            "rabbitmq-server", also=r"erlang-.*|rabbitmq-server", into=system_cache("rabbitmq"), finish=_relocate
         )
     except MissingPrograms as failure:
         raise MissingPrograms(f"{failure}\n\n{_CHOICES.format(why=' (see above)')}") from failure

@@ -5,7 +5,7 @@ Quick and silent the second time.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from devtools.failures import MissingPrograms
@@ -15,32 +15,28 @@ from devtools.project import ROOT, say
 from devtools.rabbitmq import rabbitmq
 from devtools.shell import shell_programs
 
-_PACKAGES: Final = (ROOT / "examples/node",)
-
 
 def main(arguments: Sequence[str]) -> int:
-    """Find or fetch the programs of RabbitMQ and PostgreSQL, or the tools; return the exit code."""
-    if "--tools" in arguments:
-        return _tools()
-    try:
-        postgresql()
-        rabbitmq()
-    except MissingPrograms as failure:
-        say(str(failure))
-        # Somebody with a broker of their own can do without the programs; the tests will say so if they are run.
-        return 0 if os.environ.get("STREAMS_AMQP_URL") else 1
-    return 0
+    """Find or fetch the programs of RabbitMQ and PostgreSQL, or what the arguments name; return the exit code."""
+    if not arguments:
+        # Somebody with a broker of their own can do without: the tests will say so if they are run.
+        return 0 if _have(postgresql, rabbitmq) or os.environ.get("STREAMS_AMQP_URL") else 1
+    return 0 if all(_have(_MORE[name]) for name in arguments) else 1
 
 
-def _tools() -> int:
+_MORE: Final[Mapping[str, Callable[[], object]]] = {
+    "--tools": lambda: (packages(ROOT / "examples/node"), shell_programs()),
+}
+
+
+def _have(*programs: Callable[[], object]) -> bool:
     try:
-        for folder in _PACKAGES:
-            packages(folder)
-        shell_programs()
+        for find in programs:
+            find()
     except MissingPrograms as failure:
         say(str(failure))
-        return 1
-    return 0
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from devtools import debian
 from devtools.failures import MissingPrograms
+from devtools.project import system_cache
 
 _PROGRAMS = ("amqp-consume", "jq")
 _LIBRARIES = r"lib(?:rabbitmq|popt|jq|onig)\d.*"
@@ -35,7 +36,7 @@ def _on_this_machine() -> ShellPrograms | None:
 
 
 def _fetched() -> ShellPrograms | None:
-    root = debian.cached("amqp-tools")
+    root = system_cache("amqp-tools")
     path = str(root / "usr/bin")
     if not all(shutil.which(name, path=path) for name in _PROGRAMS):
         return None
@@ -52,7 +53,7 @@ def _fetch() -> ShellPrograms:
         raise MissingPrograms(_CHOICES.format(why=""))
     also = rf"amqp-tools|jq|{_LIBRARIES}"
     try:
-        debian.unpack("amqp-tools", "jq", also=also, into=debian.cached("amqp-tools"), finish=lambda _: None)
+        debian.unpack("amqp-tools", "jq", also=also, into=system_cache("amqp-tools"), finish=lambda _: None)
     except MissingPrograms as failure:
         raise MissingPrograms(f"{failure}\n\n{_CHOICES.format(why=' (see above)')}") from failure
     programs = _fetched()
