@@ -86,10 +86,7 @@ def main() -> None:
         stop = {"code": created["stream"]["code"]}
         ask("stream.stop", stop, device_id=device_id, message_id=str(uuid.uuid4()))
     except (AMQPError, OSError) as error:
-        print(
-            f"no answer: {type(error).__name__} {error}; run it again with the message id {message_id}",
-            file=sys.stderr,
-        )
+        print(f"no answer: {error!r}; run it again with the message id {message_id}", file=sys.stderr)
         sys.exit(os.EX_TEMPFAIL)
 
 

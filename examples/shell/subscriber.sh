@@ -32,4 +32,5 @@ if [ $# -gt 0 ]; then
 else
   set -- --exclusive --exchange streams.events --routing-key '#'
 fi
-exec amqp-consume --url "$url" --prefetch-count 50 "$@" sh "$0"
+# Without heartbeats a connection that is gone would never be noticed.
+exec amqp-consume --url "$url" --heartbeat 30 --prefetch-count 50 "$@" sh "$0"
