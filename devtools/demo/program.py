@@ -94,7 +94,7 @@ async def _paint(stage: Stage) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not _SECONDS_MIN <= seconds <= _SECONDS_MAX:
-        raise ValueError
-    return seconds
+    with suppress(ValueError):
+        if _SECONDS_MIN <= float(text) <= _SECONDS_MAX:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"not seconds, from {_SECONDS_MIN:.0f} to {_SECONDS_MAX:.0f}")

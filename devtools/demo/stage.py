@@ -1,5 +1,6 @@
 """Where people watch: a live picture on a terminal, plain lines everywhere else."""
 
+import io
 import sys
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -91,4 +92,6 @@ def stage_for(board: Board) -> Stage:
     is_large = console.width >= COLUMNS_MIN and console.height >= ROWS_MIN
     if sys.stdout.isatty() and is_large and not console.is_dumb_terminal and "utf-8" in console.encoding.lower():
         return Screen(board, console)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     return Plain(board)
