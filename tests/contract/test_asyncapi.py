@@ -35,7 +35,7 @@ from tests.support.making import Tag
 from worker.amqp.codec.render import WireRenderer, problem_answer
 from worker.amqp.dead_letters import DeadLetters
 from worker.amqp.messages import WireFormat
-from worker.amqp.topology import topology
+from worker.amqp.topology import EventLog, topology
 from worker.domain.events import EventType, StreamEvent
 from worker.domain.outcomes import Done, Result
 from worker.domain.stream import Stream
@@ -140,7 +140,9 @@ def test_the_brokers_objects_are_those_that_the_worker_declares() -> None:
     assert set(exchanges) == {exchange.name for exchange in topology("streams").exchanges}
     for exchange in topology("streams").exchanges:
         assert exchanges[exchange.name] | {"type": exchange.kind, "durable": True} == exchanges[exchange.name]
-    one_and_many = {queue.name: queue for count in (2, 1) for queue in topology("streams", count).queues}
+    log = EventLog(bytes_max=1_000_000_000, retention_s=7 * 24 * 3600)
+    declared = (topology("streams", 2), topology("streams", event_log=log))
+    one_and_many = {queue.name: queue for objects in declared for queue in objects.queues}
     assert set(queues) == set(one_and_many) - {"streams.commands.2"}
     for name, said in queues.items():
         assert said["x-amqp-arguments"] == one_and_many[name].arguments

@@ -27,7 +27,7 @@ def test_a_part_of_the_guide_is_all_of_its_section() -> None:
 
     assert advice.startswith("1. Declare a queue of your own")
     assert "### Repeats, gaps and order" in advice
-    assert advice.endswith("Between two devices there is no order.\n")
+    assert advice.endswith("the same consumer gets what happens.\n")
 
 
 def test_what_stands_around_a_table_stays() -> None:
