@@ -15,6 +15,7 @@ from devtools.demo.account import account, verdict
 from devtools.demo.board import Board, DeviceState, Line, Mood, WorkerState
 from devtools.demo.books import Books, books
 from devtools.demo.ledger import Fact
+from devtools.demo.selection import what_is_new, what_mattered
 from schemas import EventName
 
 COLUMNS_MIN: Final = 70
@@ -42,15 +43,6 @@ _MOODS: Final[Mapping[Mood, str]] = {
 }
 _TURNING: Final = "◐◓◑◒"
 _TURN_S: Final = 0.25
-_STAYS_S: Final[Mapping[Mood, float]] = {
-    Mood.EVENT: 0,
-    Mood.ODD: 1.5,
-    Mood.HOSTILE: 2.5,
-    Mood.NEWS: 5,
-    Mood.GOOD: 5,
-    Mood.BAD: 5,
-}
-_LOOKED_BACK_MAX: Final = 300
 _MARGIN: Final = 1
 _WIDE: Final = 100
 _STREAMS_COLUMNS, _STREAMS_COLUMNS_NARROW = 34, 25
@@ -74,23 +66,6 @@ def closing(board: Board, sums: Books, remarks: str, *, width: int) -> Renderabl
     lines = what_mattered(board.lines, _LAST_ROWS)
     whole = _whole(board, lines, sums, width=width, rows=_LAST_ROWS, is_last=True)
     return Group("", whole, "", Padding(end, (0, _MARGIN)), "")
-
-
-def what_is_new(lines: Sequence[Line], count: int) -> Sequence[Line]:
-    """Return so many of the latest lines, in their order; what matters more stays longer."""
-    latest = lines[-_LOOKED_BACK_MAX:]
-    newest = sorted(range(len(latest)), key=lambda n: (latest[n].at_s + _STAYS_S[latest[n].mood], n))[-count:]
-    return [latest[place] for place in sorted(newest)]
-
-
-def what_mattered(lines: Sequence[Line], count: int) -> Sequence[Line]:
-    """Return so many lines in their order: what happened once before what happened often, and events last."""
-    seen: Counter[str] = Counter()
-    ranks: list[tuple[bool, int, int, int]] = []
-    for place, line in enumerate(lines):
-        ranks.append((line.mood is Mood.EVENT, seen[line.text], -line.mood.value, place))
-        seen[line.text] += 1
-    return [lines[place] for place in sorted(rank[-1] for rank in sorted(ranks)[:count])]
 
 
 def _whole(

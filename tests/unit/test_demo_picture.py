@@ -11,9 +11,10 @@ from rich.console import Console
 from devtools.demo.board import Board, Line, Mood, WorkerState
 from devtools.demo.books import books
 from devtools.demo.cast import cast
-from devtools.demo.frame import COLUMNS_MIN, ROWS_MIN, closing, frame, what_is_new, what_mattered
+from devtools.demo.frame import COLUMNS_MIN, ROWS_MIN, closing, frame
 from devtools.demo.ledger import Asked, Fact
 from devtools.demo.picture import draw
+from devtools.demo.selection import what_is_new, what_mattered
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|[34]8;)")
 
