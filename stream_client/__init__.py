@@ -1,18 +1,25 @@
 """The client of `stream-worker`, for devices and for subscribers.
 
-A device asks for its stream, and ends it::
+A device asks for its stream, and ends it. A command that is sent again, by the client or by you, takes effect once
+as long as its `message_id` is the same::
 
     import asyncio
     import os
 
-    from stream_client import StreamsClient
+    from stream_client import StreamNotFound, StreamsClient, StreamTimeout
 
 
     async def device() -> None:
-        async with StreamsClient(os.environ["STREAMS_AMQP_URL"]) as client:
-            reply = await client.create("cam-1")
+        async with StreamsClient(os.environ["STREAMS_AMQP_URL"], timeout_s=10) as client:
+            try:
+                reply = await client.create("cam-1")
+            except StreamTimeout as unknown:  # nobody answered; it may have been carried out
+                reply = await client.create("cam-1", message_id=unknown.message_id, timeout_s=60)
             print(reply.outcome, reply.stream.code)
-            await client.stop(code=reply.stream.code)
+            try:
+                await client.stop(code=reply.stream.code)
+            except StreamNotFound as refused:  # each problem has a class; all are StreamProblem
+                print(refused.problem.detail)
 
 
     asyncio.run(device())
@@ -33,6 +40,29 @@ A subscriber sees what happens, each device's events in order, and is told of wh
 
 
     asyncio.run(subscriber())
+
+One that comes late replays the history, which the worker keeps with `STREAMS_EVENT_LOG=on`, and goes on with what
+happens. Where it was it keeps itself, beside what it made of the events::
+
+    import asyncio
+    import os
+    from pathlib import Path
+
+    from stream_client import EventSubscriber
+
+    PLACE = Path("place.txt")
+
+
+    async def latecomer() -> None:
+        replay_from = int(PLACE.read_text()) if PLACE.exists() else "first"
+        events = EventSubscriber(os.environ["STREAMS_AMQP_URL"], replay_from=replay_from, on_gap=print)
+        async with events:
+            async for event in events:
+                print(event.sequence, event.type, event.stream.device_id)
+                PLACE.write_text(str(events.next_offset))
+
+
+    asyncio.run(latecomer())
 """
 
 from schemas import Problem, StreamReply

@@ -14,7 +14,7 @@ from stream_client.line import ADVICE
 from stream_client.link import Link
 
 ReplayFrom = Literal["first"] | datetime | int
-"""The beginning of what is kept, a time, or the `next_offset` of an earlier subscription."""
+"""The beginning of what is kept, a time, or the `next_offset` that an earlier subscription had."""
 
 _DURABLE: Final[FieldTable] = {
     "x-queue-type": "quorum",

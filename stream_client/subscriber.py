@@ -46,7 +46,8 @@ class EventSubscriber:
     - `queue`: a durable queue of that name keeps what you have not seen, also while you are away. Its bindings
       stay, so give each kind of subscription a name of its own. Several subscribers to one queue share its events.
     - `replay_from`: the history, which the worker keeps with `STREAMS_EVENT_LOG=on`, from its beginning
-      ("first"), a time, or where an earlier subscription was (its `next_offset`); then on with what happens.
+      ("first"), a time, or where an earlier subscription was (its `next_offset`); then on with what happens. Who
+      has read what is kept by nobody but you.
 
     `devices` and `types` choose; none means all.
 
@@ -54,10 +55,11 @@ class EventSubscriber:
     this subscriber too. What was acknowledged and comes again all the same is dropped here, by its id; `Sequencer`
     says how far back. A process that starts anew remembers nothing: let what you do with an event bear repetition.
 
-    `on_gap` is called, and awaited, before an event that comes after others of its device that were missed. They
-    will not come. What was before the first event of a device that this subscriber sees is no gap. If it raises,
-    so does the iteration, and the event comes next if you go on. None means that you do not want to know; with
-    `types`, or on a queue that is shared, gaps are normal, and it has to be that.
+    `on_gap` is called, and awaited, before an event that comes after others of its device that were missed. Should
+    those come late after all, they are given then: a queue may mix up what it gives again after two lost
+    connections in a row. What was before the first event of a device that this subscriber sees is no gap. If it
+    raises, so does the iteration, and the event comes next if you go on. None means that you do not want to know;
+    with `types`, or on a queue that is shared, gaps are normal, and it has to be that.
 
     When the connection is lost, it is built again, with growing pauses, for ever. An event that cannot be read is
     logged and rejected, to the queue's dead-letter exchange if it has one; its device has a gap then.
@@ -90,11 +92,12 @@ class EventSubscriber:
         self._in_hand: _Received | None = None
 
     @property
-    def next_offset(self) -> ReplayFrom | None:
-        """Where to go on in the history: what a later subscription takes as `replay_from` to get all that this one
-        has not finished with. Keep it beside what you made of the events. None where there is no history.
+    def next_offset(self) -> int | None:
+        """Where to go on in the history once the event in hand is done with: what a later subscription takes as
+        `replay_from`. Keep it with what you make of the event. None before the first event, and without a history.
         """
-        return self._source.at if isinstance(self._source, History) else None
+        offset = None if self._in_hand is None else self._in_hand.offset
+        return None if offset is None else offset + 1
 
     async def __aenter__(self) -> Self:
         """Connect and bind: what happens from now on is seen.

@@ -1,5 +1,6 @@
 """`watch`: act as a subscriber."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -8,7 +9,7 @@ from worker.cli.failure import EXIT_AWAY, EXIT_CONFIG, Failure, read_settings
 from worker.domain.events import EventType
 
 if TYPE_CHECKING:
-    from stream_client import EventSubscriber, Gap
+    from stream_client import EventSubscriber, Gap, ReplayFrom
 
 
 @click.command()
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
     help="Only events of this type.",
 )
 @click.option("--queue", metavar="NAME", help="A durable queue, which keeps events for the next time; it stays.")
+@click.option(
+    "--replay-from",
+    metavar="first|TIME|OFFSET",
+    help="Begin in the history that the broker keeps with STREAMS_EVENT_LOG=on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON (CloudEvents).")
-def watch(*, devices: tuple[str, ...], types: tuple[str, ...], queue: str | None, as_json: bool) -> int:
+def watch(
+    *, devices: tuple[str, ...], types: tuple[str, ...], queue: str | None, replay_from: str | None, as_json: bool
+) -> int:
     """Print events as they come, until Ctrl-C."""
     settings = read_settings()
     import asyncio
@@ -39,6 +47,7 @@ def watch(*, devices: tuple[str, ...], types: tuple[str, ...], queue: str | None
             queue=queue,
             devices=devices,
             types=types,
+            replay_from=_read_replay_from(replay_from),
             namespace=settings.namespace,
         )
     except ValueError as error:
@@ -53,6 +62,15 @@ def watch(*, devices: tuple[str, ...], types: tuple[str, ...], queue: str | None
     except StreamUnavailable as error:
         raise Failure(EXIT_AWAY, str(error)) from error
     return 0
+
+
+def _read_replay_from(text: str | None) -> "ReplayFrom | None":
+    """Raises ValueError where it is none of the three."""
+    if text is None:
+        return None
+    if text == "first":
+        return "first"
+    return int(text) if text.isdecimal() else datetime.fromisoformat(text)
 
 
 async def _watch(subscriber: "EventSubscriber", *, of: str, as_json: bool) -> None:
