@@ -61,6 +61,10 @@ test: setup tools check-static ## all of that and the suite but its slow tests, 
 test-more: setup tools browser ## the slow tests: a cluster of three brokers, longer faults, a little soak
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
+.PHONY: test-more-again
+test-more-again: setup ## those of them that failed, one after another
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m slow
+
 .PHONY: faults
 faults: setup ## every fault on every database, about an hour; ends in tables
 	$(BIN)/python -m tests.faults.run
