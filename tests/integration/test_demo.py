@@ -110,6 +110,8 @@ class Demo:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(20)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
         os.close(self._reader)
         os.close(self._writer)
 

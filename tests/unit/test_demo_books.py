@@ -180,6 +180,7 @@ def test_what_should_not_have_come_is_wrong_at_any_time(
     made = books(ledger, is_over=is_over)
     assert (made.lost, made.under_way, made.wrong, made.balance) == ({}, {}, found, False)
     assert sums(ledger)["wrong"] == 1
+    assert verdict(made) == "The books do not balance."
 
 
 @pytest.mark.parametrize("places", [[1], [1, 0]], ids=["the first is missing", "the second came first"])
@@ -188,6 +189,13 @@ def test_a_history_that_is_not_heard_in_its_order_has_a_gap(places: list[int]) -
     ledger.facts[:] = [ledger.facts[place] for place in places]
     made = books(ledger, is_over=True)
     assert (made.gaps, made.balance) == (["cam-1"], False)
+
+
+def test_a_history_that_does_not_begin_with_1_has_a_gap_though_nothing_is_missing() -> None:
+    ledger = good()
+    ledger.facts[:] = [replace(heard, sequence=heard.sequence + 1) for heard in ledger.facts]
+    made = books(ledger, is_over=True)
+    assert (made.gaps, made.lost, made.wrong, made.balance) == (["cam-1"], {}, {}, False)
 
 
 def test_an_event_that_is_heard_again_is_no_fault() -> None:
