@@ -29,6 +29,10 @@ setup: $(READY) ## the environment in .venv, the servers' programs in .cache; do
 run: setup ## the worker in the foreground, with a broker and a migrated SQLite file; Ctrl-C ends it all
 	@exec $(BIN)/python -m devtools.run
 
+.PHONY: demo
+demo: setup ## 20 seconds with fifty devices and a worker that is killed, then the books; SEED=3 for others
+	@exec $(BIN)/python -m devtools.demo $(if $(SEED),--seed $(SEED)) $(if $(PICTURE),--picture $(PICTURE))
+
 .PHONY: check
 check: check-static check-quick ## format, lint, types, import contracts, deployment files, quick tests; needs no server
 
@@ -37,8 +41,16 @@ check-static: $(READY)
 	@$(MAKE) --no-print-directory --keep-going -j4 $(SYNC) \
 		check-format check-lint check-types check-imports check-compose check-image
 
+.PHONY: schemas
+schemas: $(READY) ## write what is published of the contract: asyncapi.yaml, JSON Schemas, the tables of docs/protocol.md
+	@$(BIN)/python -m devtools.contract
+
+.PHONY: docs
+docs: tools ## the contract as a page to read, in one file that needs no network: docs/site/index.html
+	@$(BIN)/python -m devtools.contract.page
+
 .PHONY: test
-test: setup check-static ## all of that and the suite but its slow tests, on real servers, with coverage
+test: setup tools check-static ## all of that and the suite but its slow tests, on real servers, with coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not slow"
 	@$(BIN)/coverage combine --quiet
@@ -46,8 +58,12 @@ test: setup check-static ## all of that and the suite but its slow tests, on rea
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
 
 .PHONY: test-more
-test-more: setup ## the slow tests: a cluster of three brokers, longer faults, a little soak
+test-more: setup tools browser ## the slow tests: a cluster of three brokers, longer faults, a little soak
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+.PHONY: test-more-again
+test-more-again: setup ## those of them that failed, one after another
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m slow
 
 .PHONY: faults
 faults: setup ## every fault on every database, about an hour; ends in tables
@@ -79,14 +95,22 @@ format: $(READY) ## put the code in form, and mend what can be mended
 lock: $(READY) ## pin what pyproject.toml asks for; LOCK=--upgrade takes the newest versions
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(PIN) requirements/node.in -o requirements/node.txt
 	@for peer in benchmarks/peers/*/requirements.in; do \
 		$(PIN) $$peer -c requirements/runtime.txt -o $${peer%.in}.txt || exit 1; done
 PIN = $(BIN)/uv pip compile --quiet --universal -p 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK)
 COMPILE = $(PIN) pyproject.toml
 
+# Apart from setup, so that `make run` does not wait for them.
+.PHONY: tools browser
+tools: $(READY)
+	@$(BIN)/python -m devtools.setup --tools
+browser: $(READY)
+	@$(BIN)/python -m devtools.setup --browser
+
 .PHONY: clean
 clean: ## remove the environment, fetched programs, caches and reports; var/ and its data stay
-	rm -rf .venv .cache .coverage .coverage.* htmlcov dist
+	rm -rf .venv .cache .coverage .coverage.* htmlcov dist docs/site
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

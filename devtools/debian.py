@@ -37,8 +37,13 @@ def is_here() -> bool:
     return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
 
 
-def unpack(package: str, *, also: str, into: Path, finish: Callable[[Path], None]) -> None:
-    """Fetch `package` and what it needs, unpack all of it, let `finish` put it right, and name the result `into`.
+def libraries(root: Path) -> str:
+    """Return where the unpacked programs of `root` find their libraries: a value for LD_LIBRARY_PATH."""
+    return ":".join(str(folder) for folder in (*root.glob("usr/lib/*-linux-*"), *root.glob("lib/*-linux-*")))
+
+
+def unpack(*packages: str, also: str, into: Path, finish: Callable[[Path], None]) -> None:
+    """Fetch `packages` and what they need, unpack it all, let `finish` put it right, and name the result `into`.
 
     `also` is a regular expression: packages whose names match it are fetched even if they are installed.
     `into` appears whole or not at all, also when several of us work on it at once.
@@ -47,7 +52,7 @@ def unpack(package: str, *, also: str, into: Path, finish: Callable[[Path], None
     into.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".fetching-") as folder:
         work = Path(folder)
-        root = _unpacked(package, also, work)
+        root = _unpacked(packages, also, work)
         finish(root)
         try:
             root.rename(into)
@@ -56,15 +61,16 @@ def unpack(package: str, *, also: str, into: Path, finish: Callable[[Path], None
                 raise
 
 
-def _unpacked(package: str, also: str, work: Path) -> Path:
+def _unpacked(packages: Sequence[str], also: str, work: Path) -> Path:
     for part in ("lists/partial", "cache/archives/partial", "packages", "root"):
         (work / part).mkdir(parents=True)
     settings = work / "apt.conf"
     settings.write_text(_SETTINGS.format(work=work))
-    say(f"fetching {package} from this system's package archive, into {work.parent}; nothing is installed")
+    wanted = " and ".join(packages)
+    say(f"fetching {wanted} from this system's package archive, into {work.parent}; nothing is installed")
     apt = ["apt-get", "-q", "-c", str(settings)]
     _run([*apt, "update"], work)
-    names = _names(apt, package, also, work)
+    names = _names(apt, packages, also, work)
     say(f"fetching {len(names)} packages: {' '.join(names)}")
     _run([*apt, "download", *names], work / "packages")
     for archive in sorted((work / "packages").glob("*.deb")):
@@ -72,9 +78,9 @@ def _unpacked(package: str, also: str, work: Path) -> Path:
     return work / "root"
 
 
-def _names(apt: Sequence[str], package: str, also: str, work: Path) -> list[str]:
-    """Name what is missing on this machine, and of all that `package` needs what matches `also`."""
-    install = ["--simulate", "--no-install-recommends", "install", package]
+def _names(apt: Sequence[str], packages: Sequence[str], also: str, work: Path) -> list[str]:
+    """Name what is missing on this machine, and of all that `packages` need what matches `also`."""
+    install = ["--simulate", "--no-install-recommends", "install", *packages]
     missing = _NEW.findall(_run([*apt, *install], work))
     # Against an empty machine, so that what is installed is listed too.
     needed = _ANY.findall(_run([*apt, "-o", "Dir::State::status=/dev/null", *install], work))

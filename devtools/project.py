@@ -1,6 +1,7 @@
 """Where things lie: the project's own folder and the cache of servers' programs."""
 
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -18,6 +19,18 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser().absolute()
     home = Path.home() / ".cache/stream-worker" if " " in str(ROOT) else ROOT / ".cache"
     return home / "servers"
+
+
+def system_cache(name: str) -> Path:
+    """Return the folder for what was fetched as packages of this system, which it is named after too: a project
+    folder may be shared with a container.
+    """
+    try:
+        system = platform.freedesktop_os_release()
+    except OSError:
+        system = {}
+    parts = (system.get("ID", "unknown"), system.get("VERSION_ID", "rolling"), platform.machine())
+    return cache_folder() / "-".join((name, *parts))
 
 
 def say(line: str) -> None:

@@ -1,7 +1,6 @@
 """The programs of RabbitMQ: those on this machine, else fetched ones."""
 
 import os
-import platform
 import re
 import shutil
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from devtools import debian
 from devtools.failures import CommandFailed, MissingPrograms
-from devtools.project import ROOT, cache_folder
+from devtools.project import ROOT, system_cache
 from devtools.tool import run_tool
 
 _CHOICES = """\
@@ -55,10 +54,9 @@ def on_this_machine() -> RabbitmqPrograms | None:
 
 def fetched() -> RabbitmqPrograms | None:
     """Find what an earlier call has fetched for this system."""
-    root = _cached()
+    root = system_cache("rabbitmq")
     programs = programs_in(newest(root / "usr/lib/rabbitmq/lib"), erlang=str(root / "usr/lib/erlang/bin"))
-    libraries = [*root.glob("usr/lib/*-linux-*"), *root.glob("lib/*-linux-*")]
-    return programs and replace(programs, libraries=":".join(map(str, libraries)))
+    return programs and replace(programs, libraries=debian.libraries(root))
 
 
 def from_homebrew() -> RabbitmqPrograms | None:
@@ -96,23 +94,15 @@ def _fetch() -> RabbitmqPrograms:
     if not debian.is_here():
         raise MissingPrograms(_CHOICES.format(why=""))
     try:
-        debian.unpack("rabbitmq-server", also=r"erlang-.*|rabbitmq-server", into=_cached(), finish=_relocate)
+        debian.unpack(
+            "rabbitmq-server", also=r"erlang-.*|rabbitmq-server", into=system_cache("rabbitmq"), finish=_relocate
+        )
     except MissingPrograms as failure:
         raise MissingPrograms(f"{failure}\n\n{_CHOICES.format(why=' (see above)')}") from failure
     programs = fetched()
     if programs is None:
         raise MissingPrograms(_CHOICES.format(why=": the packages of this system hold no usable one"))
     return programs
-
-
-def _cached() -> Path:
-    """Name the folder after the system too: a project folder may be shared with a container."""
-    try:
-        system = platform.freedesktop_os_release()
-    except OSError:
-        system = {}
-    parts = (system.get("ID", "unknown"), system.get("VERSION_ID", "rolling"), platform.machine())
-    return cache_folder() / "-".join(("rabbitmq", *parts))
 
 
 def _relocate(root: Path) -> None:

@@ -11,6 +11,7 @@ from schemas.fields import StreamId, Timestamp
 from schemas.limits import MESSAGE_ID_CHARS_MAX, SEQUENCE_PATTERN
 from schemas.names import EventName, MediaType
 from schemas.stream import STREAM_EXAMPLE, Stream
+from schemas.version import schema_urn
 from schemas.wire import Wire, absent_not_null, is_none
 
 _EXAMPLE: Final[JsonDict] = {
@@ -60,15 +61,29 @@ class _Envelope(Wire):
         description="Made from the stream and its version: the same fact always has the same id.",
         examples=[_EXAMPLE["id"]],
     )
-    source: str = Field(default="/streams", min_length=1, json_schema_extra={"format": "uri-reference"})
+    source: str = Field(
+        default="/streams",
+        min_length=1,
+        json_schema_extra={"format": "uri-reference"},
+        description="Who says so. With `id` it is unique, as CloudEvents wants it.",
+        examples=["/streams"],
+    )
     type: EventName = Field(description="What happened.")
-    subject: StreamId
+    subject: StreamId = Field(description="The stream that it happened to, by its id.")
     time: Timestamp = Field(description="When it happened, in UTC.")
-    datacontenttype: Literal["application/json"] = MediaType.JSON.value
-    dataschema: str = Field(default="urn:streams:schema:stream:1", json_schema_extra={"format": "uri"})
+    datacontenttype: Literal["application/json"] = Field(
+        default=MediaType.JSON.value, description="What `data` is."
+    )
+    dataschema: str = Field(
+        default=schema_urn("stream"),
+        json_schema_extra={"format": "uri"},
+        description="The schema of `data`; its name ends in the version of the contract.",
+        examples=[schema_urn("stream")],
+    )
     sequence: str = Field(
         pattern=SEQUENCE_PATTERN,
-        description="Counts the device's events over all its streams: 1, 2, … without a gap.",
+        description="Counts the device's events over all its streams: 1, 2, … without a gap. Decimal digits in a "
+        "string, without leading zeros: compare it as a number.",
         examples=["1"],
     )
     causationid: str | None = Field(
@@ -79,7 +94,7 @@ class _Envelope(Wire):
         description="The message_id of the command that caused it; absent where it had none.",
         examples=[_EXAMPLE["causationid"]],
     )
-    data: StreamData
+    data: StreamData = Field(description="What it is about.")
 
     @property
     def number(self) -> int:
@@ -97,7 +112,7 @@ class StreamCreated(_Envelope):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    type: Literal[EventName.CREATED] = EventName.CREATED
+    type: Literal[EventName.CREATED] = Field(default=EventName.CREATED, description="What happened.")
 
 
 class StreamStopped(_Envelope):
@@ -105,7 +120,7 @@ class StreamStopped(_Envelope):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_STOPPED_EXAMPLE]})
 
-    type: Literal[EventName.STOPPED] = EventName.STOPPED
+    type: Literal[EventName.STOPPED] = Field(default=EventName.STOPPED, description="What happened.")
 
 
 Event = StreamCreated | StreamStopped

@@ -34,14 +34,19 @@ class MediaType(StrEnum):
 
 
 class StreamStatus(StrEnum):
-    """The two states of a stream; there is no way back."""
+    """The two states of a stream: `active`, then `stopped` for ever."""
 
     ACTIVE = "active"
     STOPPED = "stopped"
 
 
 class Outcome(StrEnum):
-    """What a command that was carried out did."""
+    """What a command that was carried out did.
+
+    `created`: the device had no active stream, now it has this one. `reused`: it had one, and this is it.
+    `stopped`: the stream was active and is not any more. `already_stopped`: it was stopped before, and nothing
+    changed. `found`: it was read.
+    """
 
     CREATED = "created"
     REUSED = "reused"

@@ -2,36 +2,99 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 
 from schemas.errors import FieldError
+from schemas.limits import BODY_BYTES_MAX
 from schemas.names import ProblemCode
 from schemas.wire import Wire, absent_not_null, is_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemKind:
-    """What all problems of one code have in common. `retryable`: asking again later can help, and is harmless."""
+    """What all problems of one code have in common. `retryable`: asking again later can help, and is harmless.
+
+    `when` it is answered and what its `remedy` is are sentences for whoever reads the contract.
+    """
 
     status: int
     title: str
+    when: str
+    remedy: str
     retryable: bool = False
 
 
 PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
-    ProblemCode.MALFORMED: ProblemKind(status=400, title="Malformed body"),
-    ProblemCode.UNKNOWN_COMMAND: ProblemKind(status=400, title="Unknown command"),
-    ProblemCode.FORBIDDEN: ProblemKind(status=403, title="Forbidden"),
-    ProblemCode.NOT_FOUND: ProblemKind(status=404, title="Stream not found"),
-    ProblemCode.MESSAGE_ID_REUSED: ProblemKind(status=409, title="Message id reused"),
-    ProblemCode.EXPIRED: ProblemKind(status=410, title="Command expired"),
-    ProblemCode.TOO_LARGE: ProblemKind(status=413, title="Body too large"),
-    ProblemCode.UNSUPPORTED_MEDIA_TYPE: ProblemKind(status=415, title="Unsupported media type"),
-    ProblemCode.INVALID: ProblemKind(status=422, title="Invalid command"),
-    ProblemCode.TOO_MANY_REQUESTS: ProblemKind(status=429, title="Too many requests", retryable=True),
-    ProblemCode.INTERNAL: ProblemKind(status=500, title="Internal error", retryable=True),
+    ProblemCode.MALFORMED: ProblemKind(
+        status=400,
+        title="Malformed body",
+        when="the body is not a UTF-8 JSON object (NaN, lone surrogates and NUL are refused too)",
+        remedy="mend the device",
+    ),
+    ProblemCode.UNKNOWN_COMMAND: ProblemKind(
+        status=400, title="Unknown command", when="`type` is missing or not one of ours", remedy="mend the device"
+    ),
+    ProblemCode.FORBIDDEN: ProblemKind(
+        status=403,
+        title="Forbidden",
+        when="the sender may not act for this device, or there is no sender where one is required",
+        remedy="publish as the device, or as an operator",
+    ),
+    ProblemCode.NOT_FOUND: ProblemKind(
+        status=404,
+        title="Stream not found",
+        when="no such stream, or the device never had one",
+        remedy="it is an answer: go on without the stream, or create one",
+    ),
+    ProblemCode.MESSAGE_ID_REUSED: ProblemKind(
+        status=409,
+        title="Message id reused",
+        when="this sender used this `message_id` for another command (another type, or other bytes in the body); "
+        "nothing was changed",
+        remedy="use a UUID for each command, and repeat a command byte for byte",
+    ),
+    ProblemCode.EXPIRED: ProblemKind(
+        status=410,
+        title="Command expired",
+        when="its `timestamp` is older than anything we still remember",
+        remedy="look first (`stream.get`), then ask anew",
+    ),
+    ProblemCode.TOO_LARGE: ProblemKind(
+        status=413,
+        title="Body too large",
+        when=f"the body is over {BODY_BYTES_MAX // 1024} KiB",
+        remedy="mend the device",
+    ),
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE: ProblemKind(
+        status=415,
+        title="Unsupported media type",
+        when="`content_type` is not JSON, or there is a `content_encoding`",
+        remedy="mend the device",
+    ),
+    ProblemCode.INVALID: ProblemKind(
+        status=422,
+        title="Invalid command",
+        when='the JSON does not fit the command; `errors` lists `{"pointer": "/device_id", "detail": "…"}`; '
+        "or the `message_id` is too long",
+        remedy="mend the device",
+    ),
+    ProblemCode.TOO_MANY_REQUESTS: ProblemKind(
+        status=429,
+        title="Too many requests",
+        when="the sender is over its rate",
+        remedy="wait `retry_after_s`, then ask again with the same `message_id`",
+        retryable=True,
+    ),
+    ProblemCode.INTERNAL: ProblemKind(
+        status=500,
+        title="Internal error",
+        when="it failed again and again on its own; the command is kept for the operator",
+        remedy="ask again later with the same `message_id`; if it stays so, tell the operator",
+        retryable=True,
+    ),
 }
 
 
@@ -58,8 +121,10 @@ class Problem(Wire):
     title: str = Field(description="The kind of problem, for people; the same for every one of its kind.")
     status: int = Field(ge=400, le=599, description="The HTTP status it is most like; advisory.", examples=[404])
     detail: str = Field(description="This one problem, for people.", examples=["No stream has the code 7K3M9QXA."])
-    code: ProblemCode = Field(
-        strict=False, description="The kind of problem, for programs.", examples=["not_found"]
+    code: Annotated[ProblemCode, Field(strict=False)] | SkipJsonSchema[str] = Field(
+        union_mode="left_to_right",  # a text that is no code of ours is one that came later: we never write one
+        description="The kind of problem, for programs.",
+        examples=["not_found"],
     )
     retryable: bool = Field(description="Whether the same command can succeed later.")
     errors: tuple[FieldError, ...] = Field(
@@ -107,5 +172,8 @@ def write_problem(problem: Problem) -> bytes:
 
 
 def read_problem(body: bytes) -> Problem:
-    """Read the body of a problem. Raises pydantic's ValidationError (a ValueError) where it is none."""
+    """Read the body of a problem, of a code that came later too: its `code` is then a text that is no ProblemCode.
+
+    Raises pydantic's ValidationError (a ValueError) where it is none.
+    """
     return _PROBLEM.validate_json(body)

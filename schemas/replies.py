@@ -15,7 +15,7 @@ class StreamReply(Wire):
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "created", "stream": STREAM_EXAMPLE}]})
 
     outcome: Outcome = Field(strict=False, description="What the command did.", examples=["created"])
-    stream: Stream
+    stream: Stream = Field(description="The stream, as the command left it.")
 
 
 _REPLY: Final = TypeAdapter(StreamReply)

@@ -1,27 +1,30 @@
-"""The client of devices and subscribers."""
+"""The client of devices."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from schemas import CommandName, EventName, Problem, StreamReply
+from schemas import CommandName, Problem, StreamReply
 from stream_client.address import checked_address
-from stream_client.bindings import binding_key
-from stream_client.errors import StreamProblem
 from stream_client.post import Patience, Post
-from stream_client.subscription import EventSubscription
+from stream_client.problems import refusal
 
 
-class StreamClient:
-    """Asks for streams and listens to what happens to them. Safe to share between tasks of one event loop.
+class StreamsClient:
+    """Asks for streams. Safe to share between tasks of one event loop.
 
     It connects when it is first used, and again when the connection was lost. As a context manager it closes
     itself.
 
     `timeout_s` is how long one request may take, all its tries together. `attempt_s` is how long one try waits for
-    its reply before the same command is sent again; `attempts_max` is how many tries there are. A command that is
-    sent again keeps its `message_id`, so it takes effect once.
+    its reply before the same command is sent again; `attempts_max` is how many tries there are, by default as many
+    as the time allows. A command that is sent again keeps its `message_id`, so it takes effect once, also across a
+    restart of the broker or of the worker. One that is refused with `too_many_requests` is sent again when the
+    worker has said, if there is time until then; no other refusal is asked about twice.
+
+    Requests do not wait for one another: hundreds may be under way on the one connection.
 
     Raises ValueError for an address that is none, or whose encryption would not be what it looks like.
     """
@@ -33,71 +36,71 @@ class StreamClient:
         namespace: str = "streams",
         timeout_s: float = 10.0,
         attempt_s: float = 3.0,
-        attempts_max: int = 10,
+        attempts_max: int | None = None,
     ) -> None:
         checked_address(url)
         self._url = url
-        self._events_exchange = f"{namespace}.events"
         self._patience = Patience(timeout_s=timeout_s, attempt_s=attempt_s, attempts_max=attempts_max)
         self._post = Post(url, exchange=f"{namespace}.commands")
 
-    async def create(self, device_id: str) -> StreamReply:
+    async def create(
+        self, device_id: str, *, message_id: str | None = None, timeout_s: float | None = None
+    ) -> StreamReply:
         """Return the device's active stream; one is made if there is none.
 
-        Raises StreamProblem, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        `message_id` and `timeout_s` are those of `request`, which tells what is raised too, but for the problem:
+        here that is a StreamProblem, of its code's own class.
         """
-        return await self._ask(CommandName.CREATE, {"device_id": device_id})
+        return await self._ask(CommandName.CREATE, {"device_id": device_id}, message_id, timeout_s)
 
     async def stop(
-        self, *, device_id: str | None = None, stream_id: UUID | str | None = None, code: str | None = None
+        self,
+        *,
+        device_id: str | None = None,
+        stream_id: UUID | str | None = None,
+        code: str | None = None,
+        message_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> StreamReply:
-        """End the stream that exactly one of the three names. Ending an ended one succeeds.
+        """End the stream that exactly one of the first three names. Ending an ended one succeeds.
 
-        Raises StreamProblem, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        The rest, and what is raised, is as in `create`; StreamNotFound where there is no such stream.
         """
-        return await self._ask(CommandName.STOP, _selector(device_id, stream_id, code))
+        return await self._ask(CommandName.STOP, _selector(device_id, stream_id, code), message_id, timeout_s)
 
     async def get(
-        self, *, device_id: str | None = None, stream_id: UUID | str | None = None, code: str | None = None
+        self,
+        *,
+        device_id: str | None = None,
+        stream_id: UUID | str | None = None,
+        code: str | None = None,
+        message_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> StreamReply:
-        """Return the stream that exactly one of the three names; by device its active one, else its latest.
+        """Return the stream that exactly one of the first three names; by device its active one, else its latest.
 
-        Raises StreamProblem, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        The rest, and what is raised, is as in `create`; StreamNotFound where there is no such stream.
         """
-        return await self._ask(CommandName.GET, _selector(device_id, stream_id, code))
+        return await self._ask(CommandName.GET, _selector(device_id, stream_id, code), message_id, timeout_s)
 
     async def request(
-        self, command: str, body: Mapping[str, object], *, message_id: str | None = None
+        self,
+        command: str,
+        body: Mapping[str, object],
+        *,
+        message_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> StreamReply | Problem:
         """Send any command and return its answer, a problem too.
 
         With a `message_id` of your own, repeating it after a StreamTimeout, or after your own restart, is safe:
-        the answer is the one it had. Without it, each call gets a new one.
-        Raises ValueError for a wrong `message_id`, StreamTimeout, StreamUnavailable or StreamUnreadable.
+        the answer is the one it had. Without it, each call gets a new one. `timeout_s` takes the place of the
+        client's for this one.
+        Raises ValueError for a wrong `message_id`, StreamTimeout or StreamUnreadable where it remains unknown
+        whether it was carried out (they name the `message_id`), StreamUnavailable where it was not sent.
         """
-        return await self._post.ask(command, body, message_id=message_id, patience=self._patience)
-
-    def events(
-        self,
-        *,
-        device: str | None = None,
-        type: EventName | str | None = None,  # noqa: A002 - the word of the wire
-        queue: str | None = None,
-    ) -> EventSubscription:
-        """Subscribe to the events of one device or all, of one type or all.
-
-        Without `queue`, from the moment the subscription is entered until it is left, and whatever happens while
-        the connection is lost is missed. With `queue`, a durable queue of that name keeps what you have not seen,
-        also while you are away; its bindings stay, so give each kind of subscription a name of its own.
-        Raises ValueError for a wrong device id or an unknown type.
-        """
-        return EventSubscription(
-            self._url,
-            exchange=self._events_exchange,
-            binding_key=binding_key(device=device, event=type),
-            queue=queue,
-            connect_s=self._patience.timeout_s,
-        )
+        patience = self._patience if timeout_s is None else replace(self._patience, timeout_s=timeout_s)
+        return await self._post.ask(command, body, message_id=message_id, patience=patience)
 
     async def close(self) -> None:
         """Close the connection that commands use. Requests that still wait raise StreamTimeout or
@@ -113,10 +116,12 @@ class StreamClient:
     ) -> None:
         await self.close()
 
-    async def _ask(self, command: CommandName, body: Mapping[str, object]) -> StreamReply:
-        answer = await self.request(command, body)
+    async def _ask(
+        self, command: CommandName, body: Mapping[str, object], message_id: str | None, timeout_s: float | None
+    ) -> StreamReply:
+        answer = await self.request(command, body, message_id=message_id, timeout_s=timeout_s)
         if isinstance(answer, Problem):
-            raise StreamProblem(answer)
+            raise refusal(answer)
         return answer
 
 

@@ -1,22 +1,24 @@
-"""What can go wrong for a caller."""
-
-from schemas import Problem
+"""What can go wrong for a caller, but for the problems, which stand in `problems`."""
 
 
 class StreamClientError(Exception):
     """The root of what this package raises."""
 
 
-class StreamProblem(StreamClientError):
-    """The command was refused; `problem` says why. Where it is `retryable`, asking again later can help."""
+class StreamUncertain(StreamClientError):
+    """Whether the command was carried out is unknown. Ask again with the same `message_id`, which is here: it then
+    takes effect once, whenever it did.
+    """
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.title}: {problem.detail}")
-        self.problem = problem
+    message_id: str | None = None
 
 
-class StreamTimeout(StreamClientError):
-    """No reply in time. Whether the command was carried out is unknown: ask again with the same `message_id`."""
+class StreamTimeout(StreamUncertain):
+    """No reply in time."""
+
+
+class StreamUnreadable(StreamUncertain):
+    """A reply came that this version cannot read."""
 
 
 class StreamUnavailable(StreamClientError):
@@ -25,7 +27,3 @@ class StreamUnavailable(StreamClientError):
 
 class StreamMisconfigured(StreamUnavailable):
     """The broker was reached but refuses what is asked. Trying again does not help, somebody has to change it."""
-
-
-class StreamUnreadable(StreamClientError):
-    """A reply came that this version cannot read. Whether the command was carried out is unknown."""

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Final, Self
 from uuid import uuid4
 
 from aio_pika import DeliveryMode, Message
@@ -38,6 +39,13 @@ class Letter:
     routing_key: str
     correlation_id: str
     reply: asyncio.Future[DeliveredMessage]
+
+    def again(self) -> Self:
+        """Return the same command with a reply of its own to come: to this one there was a reply."""
+        message, correlation_id = copy(self.message), uuid4().hex
+        message.correlation_id = correlation_id
+        reply = asyncio.get_running_loop().create_future()
+        return replace(self, message=message, correlation_id=correlation_id, reply=reply)
 
 
 def write_letter(

@@ -62,8 +62,11 @@ class Link:
             async with broker_call(within_s):
                 yield link
         except LinkLost as error:
-            await link.close()
+            await link.close(goodbye_s=0.0)  # others may wait for who opens, and that broker has said nothing
             raise StreamUnavailable(f"the connection was lost while it was opened: {error}") from error
+        except asyncio.CancelledError:  # the time of whoever asked is over
+            await link.close(goodbye_s=0.0)
+            raise
         except BaseException:
             await link.close()
             raise
@@ -85,12 +88,14 @@ class Link:
         underlay.on_consumer_cancel_callbacks.add(self._on_cancel)
         return underlay
 
-    async def close(self) -> None:
-        """Close it, in a few seconds at most. Idempotent, never raises for what the broker does."""
+    async def close(self, *, goodbye_s: float = _CLOSE_S) -> None:
+        """Close it, in a second more than the goodbye may take. Idempotent, never raises for what the broker
+        does.
+        """
         self.give_up()
         closing = asyncio.create_task(_goodbye(self._connection), name="stream_client.close")
         try:
-            await asyncio.wait({closing}, timeout=_CLOSE_S)
+            await asyncio.wait({closing}, timeout=goodbye_s)
         finally:
             self._connection.cut()  # where it is closed already, that is nothing
         await asyncio.wait({closing}, timeout=_CUT_S)

@@ -9,10 +9,10 @@ from typing import Any, Final
 from aiormq.abc import DeliveredMessage
 from yarl import URL
 
-from schemas import Problem, StreamReply
+from schemas import Problem, ProblemCode, StreamReply
 from stream_client.broker_call import LinkLost, broker_call
 from stream_client.deadline import Deadline
-from stream_client.errors import StreamMisconfigured, StreamTimeout, StreamUnavailable
+from stream_client.errors import StreamMisconfigured, StreamTimeout, StreamUnavailable, StreamUncertain
 from stream_client.letter import Letter, read_answer, write_letter
 from stream_client.line import Line
 from stream_client.link import place_of
@@ -25,11 +25,13 @@ _PAUSE_MAX_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a request may take in all, how long one try of it, and how many tries there are."""
+    """How long a request may take in all, how long one try of it, and how many tries there are (None: as many as
+    the time allows).
+    """
 
     timeout_s: float
     attempt_s: float
-    attempts_max: int
+    attempts_max: int | None
 
 
 class Post:
@@ -48,16 +50,26 @@ class Post:
     async def ask(
         self, command: str, body: Mapping[str, object], *, message_id: str | None, patience: Patience
     ) -> StreamReply | Problem:
-        """Send one command and return its answer.
+        """Send one command and return its answer. One that came too early is sent again when it is told to.
 
         Raises StreamTimeout, StreamUnavailable or StreamUnreadable; ValueError where it cannot be written.
         """
         letter = write_letter(command, body, message_id, sender=self._sender)
-        self._waiting[letter.correlation_id] = letter.reply
+        deadline, pauses = Deadline(patience.timeout_s), growing_pauses(longest_s=_PAUSE_MAX_S)
         try:
-            return read_answer(await self._insist(letter, patience))
-        finally:
-            del self._waiting[letter.correlation_id]
+            while True:
+                answer = read_answer(await self._await_reply(letter, patience, deadline))
+                told_s = _told_to_wait_s(answer)
+                # Many may be told the same: with a pause of its own each, they do not come back all at once.
+                wait_s = 0.0 if told_s is None else told_s + next(pauses)
+                if told_s is None or wait_s >= deadline.left_s:
+                    return answer
+                log.info("command.too_early", extra={"wait_s": wait_s})
+                await asyncio.sleep(wait_s)
+                letter = letter.again()
+        except StreamUncertain as error:
+            error.message_id = letter.message.message_id
+            raise
 
     async def close(self) -> None:
         """Close the connection. What still waits ends with StreamTimeout or StreamUnavailable. Idempotent."""
@@ -67,9 +79,16 @@ class Post:
         if self._farewells:
             await asyncio.wait(self._farewells)
 
-    async def _insist(self, letter: Letter, patience: Patience) -> DeliveredMessage:
+    async def _await_reply(self, letter: Letter, patience: Patience, deadline: Deadline) -> DeliveredMessage:
+        self._waiting[letter.correlation_id] = letter.reply
+        try:
+            return await self._insist(letter, patience, deadline)
+        finally:
+            del self._waiting[letter.correlation_id]
+
+    async def _insist(self, letter: Letter, patience: Patience, deadline: Deadline) -> DeliveredMessage:
         """Try until there is a reply, or no time or try left."""
-        deadline, pauses = Deadline(patience.timeout_s), growing_pauses(longest_s=_PAUSE_MAX_S)
+        pauses = growing_pauses(longest_s=_PAUSE_MAX_S)
         trouble: StreamTimeout | StreamUnavailable = StreamUnavailable("there was no time to try")
         attempt = 0
         while True:
@@ -81,7 +100,7 @@ class Post:
             except (StreamTimeout, StreamUnavailable) as error:
                 trouble = _worse(trouble, error)
             log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble)})
-            if self._is_closed or attempt >= patience.attempts_max:
+            if self._is_closed or attempt == patience.attempts_max:
                 raise trouble
             pause_s = next(pauses)
             too_late = pause_s >= deadline.left_s  # a try without time would only hide what was wrong before
@@ -140,3 +159,13 @@ def _worse(
 ) -> StreamTimeout | StreamUnavailable:
     """Return what to tell the caller: once a try may have arrived, no later failure makes that untrue."""
     return before if isinstance(before, StreamTimeout) and isinstance(now, StreamUnavailable) else now
+
+
+def _told_to_wait_s(answer: StreamReply | Problem) -> float | None:
+    """Return for how long the worker wants to hear nothing of it; None where the answer is its last word.
+
+    `internal` is that too, although it is retryable: the worker has tried already, several times.
+    """
+    if isinstance(answer, Problem) and answer.code == ProblemCode.TOO_MANY_REQUESTS:
+        return answer.retry_after_s or 0.0
+    return None

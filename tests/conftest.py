@@ -16,7 +16,7 @@ import pytest
 
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
-from worker.amqp.topology import topology
+from worker.amqp.topology import EventLog, topology
 
 _FORGOTTEN_TASKS_DEADLINE_S = 2.0
 _SWEEP_DEADLINE_S = 10.0
@@ -45,8 +45,10 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 @pytest.fixture
 async def namespace(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A value for STREAMS_NAMESPACE that no other test has; what stood on the broker under it is removed."""
-    name = f"t{secrets.token_hex(4)}"
+    """A value for STREAMS_NAMESPACE that no other test has, or the given one; what stood on the broker under it is
+    removed.
+    """
+    name = getattr(request, "param", None) or f"t{secrets.token_hex(4)}"
     yield name
     if "broker" in request.fixturenames:
         node: PrivateBroker = request.getfixturevalue("broker")
@@ -92,7 +94,7 @@ async def _tasks_of_the_loop() -> AsyncIterator[None]:
 async def _sweep(url: str, namespace: str) -> None:
     """Remove the broker objects of a namespace: hundreds of queues would slow each restart of the node."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
-        wanted = topology(namespace, PARTITIONS_MAX)
+        wanted = topology(namespace, PARTITIONS_MAX, EventLog(bytes_max=1, retention_s=1))
         for queue in wanted.queues:
             await channel.queue_delete(queue.name)
         for exchange in reversed(wanted.exchanges):

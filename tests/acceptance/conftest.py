@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
-from tests.support.wire import Device, Subscriber, Undertaker
+from tests.support.wire import Device, Party, Subscriber, Undertaker
 from tests.support.worker_process import WorkerProcess, settings_of
 
 
@@ -44,6 +44,22 @@ async def system(
         count = 2 if request.param == "two workers" else 1
         workers = [await running.enter_async_context(WorkerProcess(settings)) for _ in range(count)]
         yield System(url=broker.url, namespace=namespace, database_url=database_url, workers=tuple(workers))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def readers_url(broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a broker whose worker has every default that a reader's has, but for its files and ports."""
+    namespace = "streams"
+    database_url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/streams.db"
+    try:
+        async with WorkerProcess(settings_of(broker.url, namespace, database_url)):
+            yield broker.url
+    finally:
+        async with Party(broker.url, namespace) as sweeper:
+            for queue in ("commands", "dead"):
+                await sweeper.channel.queue_delete(f"{namespace}.{queue}")
+            for exchange in ("commands", "events", "dead"):
+                await sweeper.channel.exchange_delete(f"{namespace}.{exchange}")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

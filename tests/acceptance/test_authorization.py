@@ -15,7 +15,7 @@ from aio_pika.exceptions import ChannelClosed
 
 from devtools.broker import PrivateBroker
 from devtools.postgres import PrivatePostgres
-from stream_client import StreamClient
+from stream_client import StreamsClient
 from tests.support.broker_side import options
 from tests.support.broker_users import Sender, User, a_device, a_worker, make
 from tests.support.wire import Undertaker, eventually
@@ -200,7 +200,7 @@ async def test_an_operator_acts_for_every_device(alice: Sender, boss: Sender) ->
 
 
 async def test_our_own_client_says_who_it_is(place: Place) -> None:
-    async with StreamClient(place.people.alice.url(place.broker), namespace=place.namespace) as client:
+    async with StreamsClient(place.people.alice.url(place.broker), namespace=place.namespace) as client:
         made = await client.create(place.people.alice.name)
         stopped = await client.stop(code=made.stream.code)
 

@@ -4,18 +4,14 @@ import asyncio
 import re
 import shlex
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import aio_pika
 import pytest
-import pytest_asyncio
 
-from devtools.broker import PrivateBroker
 from tests.support.command_line import ENDS_WITHIN_S, environment, stream_worker_meanwhile
 from tests.support.wire import Party, eventually
-from tests.support.worker_process import WorkerProcess, settings_of
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 PYTHON: Final = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -43,21 +39,6 @@ def steps() -> list[tuple[str, str]]:
     return [(typed, printed.strip()) for typed, _, printed in parts]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def url(broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a broker whose worker has every default that a reader's has, but for its files and ports."""
-    database_url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/streams.db"
-    try:
-        async with WorkerProcess(settings_of(broker.url, NAMESPACE, database_url)):
-            yield broker.url
-    finally:
-        async with Party(broker.url, NAMESPACE) as sweeper:
-            for queue in (f"{NAMESPACE}.commands", f"{NAMESPACE}.dead", SUBSCRIPTION):
-                await sweeper.channel.queue_delete(queue)
-            for kind in ("commands", "events", "dead"):
-                await sweeper.channel.exchange_delete(f"{NAMESPACE}.{kind}")
-
-
 async def start(program: str, url: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -79,13 +60,13 @@ async def is_heard(url: str) -> bool:
         return bool(queue.declaration_result.consumer_count)
 
 
-async def test_the_console_example(url: str) -> None:
+async def test_the_console_example(readers_url: str) -> None:
     code_of_readme, code = "", ""
     for typed, printed in steps():
         program, *arguments = shlex.split(typed.replace(code_of_readme, code) if code else typed)
         assert program == ".venv/bin/stream-worker"
 
-        ended = await stream_worker_meanwhile(*arguments, STREAMS_AMQP_URL=url)
+        ended = await stream_worker_meanwhile(*arguments, STREAMS_AMQP_URL=readers_url)
 
         assert ended.code == 0, ended.err
         assert alike(ended.out.strip()) == alike(printed)
@@ -97,13 +78,13 @@ def as_typed(code: str) -> str:
     return f"{code[:4]}-{code[4:]}".lower()
 
 
-async def test_the_device_and_the_subscriber(url: str) -> None:
+async def test_the_device_and_the_subscriber(readers_url: str) -> None:
     device, subscriber = PYTHON.findall(README)
     said_by_device, said_by_subscriber = OUTPUT.findall(README)
-    listening = await start(subscriber, url)
+    listening = await start(subscriber, readers_url)
     try:
-        await eventually(lambda: is_heard(url))
-        asking = await start(device, url)
+        await eventually(lambda: is_heard(readers_url))
+        asking = await start(device, readers_url)
         async with asyncio.timeout(ENDS_WITHIN_S):
             out, err = await asking.communicate()
             assert listening.stdout is not None
@@ -111,6 +92,8 @@ async def test_the_device_and_the_subscriber(url: str) -> None:
     finally:
         listening.terminate()
         await listening.communicate()
+        async with Party(readers_url, NAMESPACE) as sweeper:
+            await sweeper.channel.queue_delete(SUBSCRIPTION)
 
     assert (asking.returncode, err) == (0, b"")
     assert alike(out.decode()) == alike(said_by_device)

@@ -3,19 +3,21 @@
 import asyncio
 from datetime import UTC, datetime
 from itertools import islice, pairwise
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from aio_pika.exceptions import AMQPConnectionError, ChannelInvalidStateError, ProbableAuthenticationError
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas import Event, Stream, StreamCreated, StreamData, StreamStatus
-from stream_client import Sequencer, Step, StreamClient, StreamMisconfigured
-from stream_client.bindings import binding_key
+from stream_client import EventSubscriber, Gap, StreamMisconfigured
+from stream_client.bindings import Filter
 from stream_client.broker_call import LinkLost, LinkSlow, broker_call
 from stream_client.deadline import Deadline
 from stream_client.letter import write_letter
 from stream_client.pauses import growing_pauses
+from stream_client.sequencer import Sequencer
 
 
 def an_event(device_id: str, sequence: int) -> Event:
@@ -25,43 +27,84 @@ def an_event(device_id: str, sequence: int) -> Event:
         id=id_, device_id=device_id, code="7K3M9QXA", status=StreamStatus.ACTIVE, created_at=at, stopped_at=None,
         version=1,
     )  # fmt: skip
-    return StreamCreated(id=id_, subject=id_, time=at, sequence=str(sequence), data=StreamData(stream=stream))
+    return StreamCreated(id=uuid4(), subject=id_, time=at, sequence=str(sequence), data=StreamData(stream=stream))
 
 
 @pytest.mark.parametrize(
-    ("device", "event", "key"),
+    ("devices", "types", "keys"),
     [
-        (None, None, "#"),
-        (None, "stream.created", "stream.created.#"),
-        ("cam-1", None, "stream.*.cam-1"),
-        ("site.7", "stream.stopped", "stream.stopped.site.7"),
+        ([], [], ["#"]),
+        ([], ["stream.created"], ["stream.created.#"]),
+        (["cam-1"], [], ["stream.*.cam-1"]),
+        (["site.7"], ["stream.stopped"], ["stream.stopped.site.7"]),
+        (["b", "a"], [], ["stream.*.a", "stream.*.b"]),
+        (
+            ["a", "b"],
+            ["stream.stopped", "stream.created"],
+            ["stream.created.a", "stream.created.b", "stream.stopped.a", "stream.stopped.b"],
+        ),
     ],
 )
-def test_a_binding_key_is_what_was_asked_for(device: str | None, event: str | None, key: str) -> None:
-    assert binding_key(device=device, event=event) == key
+def test_the_binding_keys_are_what_was_asked_for(devices: list[str], types: list[str], keys: list[str]) -> None:
+    assert Filter(devices=devices, types=types).keys == keys
+
+
+def test_a_filter_takes_what_its_keys_would() -> None:
+    both = Filter(devices=["a", "b"], types=["stream.created"])
+
+    assert both.takes(an_event("a", 1))
+    assert not both.takes(an_event("c", 1))
+    assert not Filter(devices=[], types=["stream.stopped"]).takes(an_event("a", 1))
+    assert Filter(devices=[], types=[]).takes(an_event("c", 1))
 
 
 @pytest.mark.parametrize("device", ["#", "*", "a.#", "", "cam-1\n"])
 def test_a_device_cannot_be_a_wildcard(device: str) -> None:
     with pytest.raises(ValueError, match="not a device id, which is 1 to 128 of the characters"):
-        StreamClient("amqp://localhost/").events(device=device)
+        EventSubscriber("amqp://localhost/", on_gap=None, devices=["cam-1", device])
 
 
 def test_a_type_must_be_one_of_ours() -> None:
     with pytest.raises(ValueError, match=r"there are stream\.created, stream\.stopped"):
-        StreamClient("amqp://localhost/").events(type="stream.*")
+        EventSubscriber("amqp://localhost/", on_gap=None, types=["stream.*"])
 
 
-def test_a_sequencer_tells_repeats_and_gaps_of_each_device() -> None:
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"devices": "cam-1"}, "devices and types are lists"),
+        ({"types": "stream.created"}, "devices and types are lists"),
+        ({"devices": [f"cam-{number}" for number in range(1_001)]}, "more than 1000 binding keys"),
+        ({"types": ["stream.created"], "on_gap": print}, "gaps in a device's sequence are normal"),
+        ({"queue": "billing", "replay_from": "first"}, "give queue or replay_from"),
+        ({"replay_from": datetime(2026, 1, 12)}, "no time zone"),  # noqa: DTZ001 - that is what it is about
+        ({"replay_from": -1}, "counts from 0"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        EventSubscriber("amqp://localhost/", **{"on_gap": None, **asked})
+
+
+def test_an_event_is_a_repeat_by_its_id_and_not_by_its_sequence() -> None:
+    sequencer, second, late = Sequencer(), an_event("a", 2), an_event("a", 1)
+    sequencer.note(second)
+
+    assert sequencer.is_repeat(second)
+    assert not sequencer.is_repeat(late)
+    assert sequencer.gap_before(late) is None
+    sequencer.note(late)
+    assert sequencer.gap_before(an_event("a", 3)) is None
+
+
+def test_a_gap_is_told_of_each_device_from_its_second_event_on() -> None:
     sequencer = Sequencer()
 
-    assert sequencer.note(an_event("a", 5)) == Step(is_new=True)
-    assert sequencer.note(an_event("a", 6)) == Step(is_new=True)
-    assert sequencer.note(an_event("b", 1)) == Step(is_new=True)
-    assert sequencer.note(an_event("a", 6)) == Step(is_new=False)
-    assert sequencer.note(an_event("a", 5)) == Step(is_new=False)
-    assert sequencer.note(an_event("a", 9)) == Step(is_new=True, missed=2)
-    assert sequencer.note(an_event("b", 2)) == Step(is_new=True)
+    assert sequencer.gap_before(an_event("a", 5)) is None
+    sequencer.note(an_event("a", 5))
+    assert sequencer.gap_before(an_event("a", 6)) is None
+    assert sequencer.gap_before(an_event("b", 9)) is None
+    assert sequencer.gap_before(an_event("a", 9)) == Gap(device_id="a", first=6, last=8)
 
 
 def test_a_sequencer_forgets_the_device_that_was_silent_longest() -> None:
@@ -69,8 +112,16 @@ def test_a_sequencer_forgets_the_device_that_was_silent_longest() -> None:
     for device_id, sequence in (("a", 1), ("b", 1), ("a", 2), ("c", 1)):
         sequencer.note(an_event(device_id, sequence))
 
-    assert sequencer.note(an_event("a", 2)) == Step(is_new=False)
-    assert sequencer.note(an_event("b", 1)) == Step(is_new=True)
+    assert sequencer.gap_before(an_event("a", 4)) == Gap(device_id="a", first=3, last=3)
+    assert sequencer.gap_before(an_event("b", 4)) is None
+
+
+def test_a_sequencer_forgets_the_oldest_ids_and_then_gives_a_repeat_again() -> None:
+    sequencer, events = Sequencer(ids_max=2), [an_event("a", number) for number in (1, 2, 3)]
+    for event in events:
+        sequencer.note(event)
+
+    assert [sequencer.is_repeat(event) for event in events] == [False, True, True]
 
 
 @pytest.mark.parametrize("message_id", ["", "x" * 129, "a\0b", "\N{GRINNING FACE}" * 64])

@@ -118,6 +118,14 @@ def test_the_reply_to_a_delivery_that_was_lost_does_not_stand_for_the_next(story
     assert cries_at(story, frames) == ["message id m-2: its reply"]
 
 
+def test_the_reply_to_a_later_delivery_is_not_used_up_by_an_earlier_one(story: Story) -> None:
+    """The second reply is confirmed before the first, and then both deliveries are acknowledged."""
+    confirm = (Direction.TO_WORKER, "Basic.Ack", 3)  # of the first reply
+    late = [f for f in story.seen if (f.direction, f.method, f.delivery_tag) == confirm]
+    acks = [f for f in story.seen if is_ack_of(f, 2) or is_ack_of(f, 4)]
+    assert cries_at(story, [*without(story.seen, lambda frame: frame in [*late, *acks]), *late, *acks]) == []
+
+
 def test_one_reply_stands_for_one_delivery(story: Story) -> None:
     """Both deliveries come first; then one reply, and one acknowledgement for all."""
     deliveries = [frame for frame in story.seen if frame.method == "Basic.Deliver"]

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractQueue
 from typing_extensions import override
 
 from devtools.broker_cluster import NODES, PrivateBrokerCluster
-from stream_client import StreamClient
+from stream_client import StreamsClient
 from tests.faults.checks.verdict import Circumstances, Verdict, verdict
 from tests.faults.cluster_day import OLD_ENOUGH_S, SETTINGS, ClusterDay, Loss, Step, cluster_day
 from tests.faults.crowd import Plan
@@ -162,7 +162,7 @@ async def test_a_client_gets_its_answers_from_whichever_node_is_left(
     async with Front(cluster.urls, first=0) as front, AsyncExitStack() as stack:
         await stack.enter_async_context(WorkerProcess(settings_of(front.url, namespace, database_url, **SETTINGS)))
         await asyncio.sleep(OLD_ENOUGH_S)
-        client = StreamClient(
+        client = StreamsClient(
             front.url, namespace=namespace, timeout_s=ANSWERED_WITHIN_S, attempt_s=1.0, attempts_max=100
         )
         await stack.enter_async_context(client)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from devtools.broker import PrivateBroker
-from stream_client import StreamClient
+from stream_client import StreamsClient
 from tests.support.fake_worker import FakeWorker
 from tests.support.proxy import Proxy
 
@@ -17,8 +17,8 @@ async def worker(broker: PrivateBroker, namespace: str) -> AsyncIterator[FakeWor
 
 
 @pytest.fixture
-async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamClient]:
-    async with StreamClient(broker.url, namespace=worker.namespace) as client:
+async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamsClient]:
+    async with StreamsClient(broker.url, namespace=worker.namespace) as client:
         yield client
 
 

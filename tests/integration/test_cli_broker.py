@@ -43,7 +43,9 @@ class System:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def system(broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     folder: Path = tmp_path_factory.mktemp("database")
-    settings = settings_of(broker.url, f"c{uuid.uuid4().hex[:8]}", f"sqlite:///{folder}/streams.db")
+    settings = settings_of(
+        broker.url, f"c{uuid.uuid4().hex[:8]}", f"sqlite:///{folder}/streams.db", STREAMS_EVENT_LOG="on"
+    )
     async with WorkerProcess(settings) as worker:
         yield System(settings=settings, http_port=worker.port)
 
@@ -178,6 +180,15 @@ async def test_watch_prints_whole_events_as_json(system: System, device: str) ->
         event = json.loads(await output.readline())
     assert (event["specversion"], event["type"], event["sequence"]) == ("1.0", "stream.stopped", "2")
     assert event["data"]["stream"]["device_id"] == device
+
+
+@pytest.mark.parametrize("begin", ["first", "0", "2026-01-12T09:30:00Z"])
+async def test_watch_replays_the_history(system: System, device: str, begin: str) -> None:
+    await system.run("send", "create", device)
+    async with watching(system, "--device", device, "--replay-from", begin) as output:
+        assert device in (await output.readline()).decode()
+        await system.run("send", "stop", device)
+        assert "stream.stopped" in (await output.readline()).decode()
 
 
 async def test_watch_ends_well_when_it_is_told_to(system: System) -> None:

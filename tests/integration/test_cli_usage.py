@@ -10,7 +10,7 @@ from schemas import DEVICE_ID_LOOKS, EventName
 from tests.support.command_line import Ended, stream_worker, stream_worker_meanwhile, stream_worker_program
 from worker.ops.health import HealthServer
 
-COMMANDS = ("run", "db", "topology", "health", "send", "watch", "dead", "events")
+COMMANDS = ("run", "db", "topology", "health", "send", "watch", "dead", "events", "asyncapi")
 HEAVY = ("aio_pika", "aiohttp", "alembic", "pydantic", "sqlalchemy", "structlog")
 SECRET = "hunter2"
 
@@ -43,7 +43,7 @@ def test_every_command_explains_itself(name: str) -> None:
     assert f"stream-worker {name}" in ended.out
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("send", "create", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("send", "create", "--help"), ("asyncapi",)])
 def test_help_costs_no_heavy_import(arguments: tuple[str, ...]) -> None:
     ended = stream_worker_program(*arguments, PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
@@ -73,6 +73,9 @@ def test_the_version_is_told() -> None:
         ("send", "create", "cam-1", "--message-id", "x" * 129),
         ("watch", "--type", "stream.paused"),
         ("watch", "--device", "no such thing"),
+        ("watch", "--replay-from", "yesterday"),
+        ("watch", "--replay-from", "2026-01-12"),
+        ("watch", "--replay-from", "first", "--queue", "mine"),
         ("dead",),
         ("dead", "show"),
         ("dead", "list", "--older-than", "soon"),

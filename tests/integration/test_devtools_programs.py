@@ -49,13 +49,14 @@ def test_the_newest_version_comes_first_by_number(tmp_path: Path) -> None:
     assert [found.name.partition("-")[2] for found in newest(tmp_path)] == ["4.0.1", "3.10.8", "3.9.2"]
 
 
-def test_the_second_setup_does_nothing_and_says_nothing() -> None:
+@pytest.mark.parametrize("arguments", [[], ["--tools"]])
+def test_the_second_setup_does_nothing_and_says_nothing(arguments: list[str]) -> None:
     first = rabbitmq()
     before = first.server.stat()
-    done = subprocess.run(
-        [sys.executable, "-m", "devtools.setup"], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True,
-        check=True, timeout=60,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "devtools.setup", *arguments]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True, timeout=60
+    )
     assert (done.stdout, done.stderr) == ("", "")
     assert rabbitmq() == first
     assert first.server.stat().st_ino == before.st_ino

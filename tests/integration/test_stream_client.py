@@ -13,9 +13,10 @@ from yarl import URL
 from devtools.broker import PrivateBroker
 from schemas import Problem, ProblemCode, StreamReply
 from stream_client import (
-    StreamClient,
+    EventSubscriber,
     StreamMisconfigured,
     StreamProblem,
+    StreamsClient,
     StreamTimeout,
     StreamUnavailable,
     StreamUnreadable,
@@ -25,7 +26,7 @@ from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, created, si
 from tests.support.proxy import Proxy
 
 
-async def test_each_reply_reaches_the_one_who_asked(worker: FakeWorker, client: StreamClient) -> None:
+async def test_each_reply_reaches_the_one_who_asked(worker: FakeWorker, client: StreamsClient) -> None:
     waiting: list[AbstractIncomingMessage] = []
 
     async def when_all_are_here_backwards(command: AbstractIncomingMessage, number: int) -> None:
@@ -43,7 +44,7 @@ async def test_each_reply_reaches_the_one_who_asked(worker: FakeWorker, client: 
 
 
 async def test_a_command_is_persistent_and_can_be_told_from_every_other(
-    worker: FakeWorker, client: StreamClient
+    worker: FakeWorker, client: StreamsClient
 ) -> None:
     await client.create("cam-1")
     await client.stop(code="7K3M-9QXA")
@@ -58,7 +59,7 @@ async def test_a_command_is_persistent_and_can_be_told_from_every_other(
     assert first.correlation_id != second.correlation_id
 
 
-async def test_a_problem_is_raised_and_a_request_returns_it(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_problem_is_raised_and_a_request_returns_it(worker: FakeWorker, client: StreamsClient) -> None:
     problem = Problem.make(ProblemCode.NOT_FOUND, "The device never had a stream.")
 
     async def not_found(_command: AbstractIncomingMessage, _number: int) -> Problem:
@@ -76,7 +77,7 @@ async def test_a_silent_worker_is_asked_again_with_the_same_message_id(
     broker: PrivateBroker, worker: FakeWorker
 ) -> None:
     worker.answer = silent
-    async with StreamClient(
+    async with StreamsClient(
         broker.url, namespace=worker.namespace, timeout_s=1.5, attempt_s=0.3, attempts_max=3
     ) as client:
         with pytest.raises(StreamTimeout, match="is a worker running"):
@@ -99,7 +100,7 @@ async def test_a_reply_to_an_earlier_try_counts_and_the_second_is_ignored(
             await worker.send(early[1], a_reply("second"))
 
     worker.answer = late
-    async with StreamClient(broker.url, namespace=worker.namespace, attempt_s=0.3) as client:
+    async with StreamsClient(broker.url, namespace=worker.namespace, attempt_s=0.3) as client:
         assert (await client.create("cam-1")).stream.device_id == "first"
         worker.answer = created
         assert (await client.create("cam-2")).stream.device_id == "cam-2"
@@ -113,7 +114,7 @@ async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(proxy: 
         return await created(command, number)
 
     worker.answer = cut_the_first
-    async with StreamClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
         reply = await client.create("cam-1")
 
     first, second = worker.received.get_nowait(), worker.received.get_nowait()
@@ -122,7 +123,7 @@ async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(proxy: 
 
 
 async def test_a_connection_that_falls_silent_is_left_for_a_new_one(proxy: Proxy, worker: FakeWorker) -> None:
-    async with StreamClient(proxy.url, namespace=worker.namespace, attempt_s=0.5) as client:
+    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=0.5) as client:
         await client.create("cam-1")
         proxy.present().freeze()
 
@@ -132,7 +133,7 @@ async def test_a_connection_that_falls_silent_is_left_for_a_new_one(proxy: Proxy
 async def test_a_command_that_was_cut_off_before_its_confirm_is_sent_again(
     proxy: Proxy, worker: FakeWorker
 ) -> None:
-    async with StreamClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
         await client.create("cam-1")
         silent_line = proxy.present().freeze()
         request = asyncio.create_task(client.create("cam-2"))
@@ -147,19 +148,19 @@ async def test_a_connection_that_breaks_while_it_is_opened_is_unavailable(
     proxy: Proxy, worker: FakeWorker, carries_bytes: int
 ) -> None:
     proxy.cut_after(carries_bytes)
-    async with StreamClient(proxy.url, namespace=worker.namespace, attempts_max=1) as client:
+    async with StreamsClient(proxy.url, namespace=worker.namespace, attempts_max=1) as client:
         with pytest.raises((StreamUnavailable, StreamTimeout)):  # it depends on how far it got
             await client.create("cam-1")
-        with pytest.raises(StreamUnavailable):
-            await client.events().__aenter__()
+    with pytest.raises(StreamUnavailable):
+        await EventSubscriber(proxy.url, namespace=worker.namespace, on_gap=None).__aenter__()
 
 
 async def test_the_heartbeat_of_the_url_is_taken(broker: PrivateBroker, worker: FakeWorker) -> None:
-    async with StreamClient(f"{broker.url}?heartbeat=5", namespace=worker.namespace) as client:
+    async with StreamsClient(f"{broker.url}?heartbeat=5", namespace=worker.namespace) as client:
         assert (await client.create("cam-1")).stream.device_id == "cam-1"
 
 
-async def test_a_cancelled_request_is_cancelled(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_cancelled_request_is_cancelled(worker: FakeWorker, client: StreamsClient) -> None:
     worker.answer = silent
     request = asyncio.create_task(client.create("cam-1"))
     await worker.received.get()
@@ -173,23 +174,23 @@ async def test_a_cancelled_request_is_cancelled(worker: FakeWorker, client: Stre
 
 
 async def test_a_missing_exchange_says_what_to_do(broker: PrivateBroker) -> None:
-    async with StreamClient(broker.url, namespace="nobody") as client:
+    async with StreamsClient(broker.url, namespace="nobody") as client:
         with pytest.raises(StreamMisconfigured, match="stream-worker topology apply"):
             await client.create("cam-1")
-        with pytest.raises(StreamMisconfigured, match="stream-worker topology apply"):
-            await client.events().__aenter__()
+    with pytest.raises(StreamMisconfigured, match="stream-worker topology apply"):
+        await EventSubscriber(broker.url, namespace="nobody", on_gap=None).__aenter__()
 
 
 async def test_a_virtual_host_that_is_not_there_is_told_at_once(broker: PrivateBroker) -> None:
     url = str(URL(broker.url).with_path("/nowhere"))
-    async with StreamClient(url) as client:
+    async with StreamsClient(url) as client:
         with pytest.raises(StreamMisconfigured, match=r"127\.0\.0\.1:\d+: .*is there such a virtual host"):
             await client.create("cam-1")
-        with pytest.raises(StreamMisconfigured, match="is there such a virtual host"):
-            await client.events().__aenter__()
+    with pytest.raises(StreamMisconfigured, match="is there such a virtual host"):
+        await EventSubscriber(url, on_gap=None).__aenter__()
 
 
-async def test_an_exchange_without_a_queue_says_what_to_do(worker: FakeWorker, client: StreamClient) -> None:
+async def test_an_exchange_without_a_queue_says_what_to_do(worker: FakeWorker, client: StreamsClient) -> None:
     queue = await worker.channel.get_queue(f"{worker.namespace}.commands")
     await queue.unbind(f"{worker.namespace}.commands", "#")
 
@@ -203,7 +204,7 @@ async def test_a_full_queue_makes_it_unavailable(broker: PrivateBroker, worker: 
     queue = await worker.channel.declare_queue(exclusive=True, arguments=full)
     await queue.bind(f"{worker.namespace}.commands", "#")
 
-    async with StreamClient(broker.url, namespace=worker.namespace, attempts_max=2) as client:
+    async with StreamsClient(broker.url, namespace=worker.namespace, attempts_max=2) as client:
         with pytest.raises(StreamUnavailable, match="its queue is full"):
             await client.create("cam-1")
 
@@ -217,7 +218,7 @@ async def test_a_queue_that_keeps_refusing_is_tried_over_another_connection(
     queue = await worker.channel.declare_queue(exclusive=True, arguments=full)
     await queue.bind(f"{worker.namespace}.commands", "#")
 
-    async with StreamClient(proxy.url, namespace=worker.namespace, attempts_max=REFUSALS_MAX) as client:
+    async with StreamsClient(proxy.url, namespace=worker.namespace, attempts_max=REFUSALS_MAX) as client:
         with pytest.raises(StreamUnavailable, match="its queue is full"):
             await client.create("cam-1")
         assert set(proxy.names) <= {0}
@@ -229,7 +230,7 @@ async def test_a_queue_that_keeps_refusing_is_tried_over_another_connection(
 
 
 async def test_a_broker_that_is_away_makes_it_unavailable() -> None:
-    async with StreamClient("amqp://guest:s3cret@127.0.0.1:1/", attempts_max=2) as client:
+    async with StreamsClient("amqp://guest:s3cret@127.0.0.1:1/", attempts_max=2) as client:
         with pytest.raises(StreamUnavailable, match=r"127\.0\.0\.1:1 cannot be reached") as raised:
             await client.create("cam-1")
 
@@ -237,7 +238,7 @@ async def test_a_broker_that_is_away_makes_it_unavailable() -> None:
 
 
 async def test_when_time_runs_out_it_is_told_what_was_wrong_and_where() -> None:
-    async with StreamClient("amqp://127.0.0.1:1/", timeout_s=0.5, attempts_max=1000) as client:
+    async with StreamsClient("amqp://127.0.0.1:1/", timeout_s=0.5, attempts_max=1000) as client:
         with pytest.raises(StreamUnavailable, match=r"127\.0\.0\.1:1 cannot be reached: .*Connect call failed"):
             await client.create("cam-1")
 
@@ -245,14 +246,14 @@ async def test_when_time_runs_out_it_is_told_what_was_wrong_and_where() -> None:
 async def test_a_broker_that_says_nothing_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
-        async with StreamClient(f"amqp://127.0.0.1:{port}/", timeout_s=0.3) as client:
+        async with StreamsClient(f"amqp://127.0.0.1:{port}/", timeout_s=0.3) as client:
             with pytest.raises(StreamUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached: no answer"):
                 await client.create("cam-1")
 
 
 async def test_a_wrong_password_is_told_at_once(broker: PrivateBroker, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="stream_client")
-    async with StreamClient(str(URL(broker.url).with_password("s3cret"))) as client:
+    async with StreamsClient(str(URL(broker.url).with_password("s3cret"))) as client:
         with pytest.raises(StreamMisconfigured, match="refused") as raised:
             await client.create("cam-1")
 
@@ -260,7 +261,7 @@ async def test_a_wrong_password_is_told_at_once(broker: PrivateBroker, caplog: p
     assert "command.attempt_failed" not in [record.message for record in caplog.records]
 
 
-async def test_a_reply_that_cannot_be_read_is_told(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_reply_that_cannot_be_read_is_told(worker: FakeWorker, client: StreamsClient) -> None:
     async def nonsense(_command: AbstractIncomingMessage, _number: int) -> bytes:
         return b'{"outcome": "exploded"}'
 
@@ -269,7 +270,7 @@ async def test_a_reply_that_cannot_be_read_is_told(worker: FakeWorker, client: S
         await client.create("cam-1")
 
 
-async def test_a_reply_of_another_type_is_told(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_reply_of_another_type_is_told(worker: FakeWorker, client: StreamsClient) -> None:
     async def greeting(command: AbstractIncomingMessage, _number: int) -> None:
         reply = aio_pika.Message(b"{}", type="hello", correlation_id=command.correlation_id)
         await worker.channel.default_exchange.publish(reply, command.reply_to or "", mandatory=False)
@@ -279,7 +280,7 @@ async def test_a_reply_of_another_type_is_told(worker: FakeWorker, client: Strea
         await client.create("cam-1")
 
 
-async def test_a_closed_client_says_so(worker: FakeWorker, client: StreamClient) -> None:
+async def test_a_closed_client_says_so(worker: FakeWorker, client: StreamsClient) -> None:
     worker.answer = silent
     request = asyncio.create_task(client.create("cam-1"))
     await worker.received.get()

@@ -1,12 +1,17 @@
 """Leaving a broker that takes nothing any more."""
 
 import asyncio
+import ssl
 import time
+from pathlib import Path
 
 import aio_pika
+import pytest
 
 from devtools.broker import PrivateBroker
+from stream_client import StreamUnavailable
 from stream_client.link import Link
+from tests.support.certificates import Authority
 from tests.support.proxy import Proxy
 
 LARGE = aio_pika.Message(b"x" * 60_000)
@@ -38,3 +43,60 @@ async def test_a_broker_that_is_well_hears_a_goodbye(broker: PrivateBroker) -> N
     await link.close()
 
     assert time.monotonic() - began_s < 2
+
+
+async def test_a_connection_that_does_not_get_ready_in_time_is_left_at_once(broker: PrivateBroker) -> None:
+    """Others wait for who opens it."""
+    async with Proxy(broker.url) as proxy:
+
+        async def open_slowly() -> None:
+            async with Link.opening(proxy.url, name="tested", within_s=60) as link:
+                proxy.freeze()
+                await link.channel()
+
+        began_s = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(open_slowly(), 0.5)
+
+        assert time.monotonic() - began_s < 2
+        proxy.thaw()
+
+
+async def test_a_connection_whose_opening_takes_too_long_is_left_at_once(broker: PrivateBroker) -> None:
+    async with Proxy(broker.url) as proxy:
+
+        async def open_slowly() -> None:
+            async with Link.opening(proxy.url, name="tested", within_s=0.5) as link:
+                proxy.freeze()
+                await link.channel()
+
+        began_s = time.monotonic()
+        with pytest.raises(StreamUnavailable, match="lost while it was opened: no answer"):
+            await open_slowly()
+
+        assert time.monotonic() - began_s < 2
+        proxy.thaw()
+
+
+async def test_a_broker_that_freezes_behind_its_tls_is_left_within_the_time_to_connect(tmp_path: Path) -> None:
+    """The goodbye of TLS would be waited for half a minute, by everybody who waits for the connection."""
+    authority = Authority(tmp_path)
+    shown = authority.issue()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(shown.certificate, shown.key)
+
+    def freeze(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        proxy.freeze()
+        writers.append(writer)
+
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(freeze, "127.0.0.1", 0, ssl=context)
+    async with server, Proxy(f"amqps://127.0.0.1:{server.sockets[0].getsockname()[1]}/") as proxy:
+        began_s = time.monotonic()
+        with pytest.raises(StreamUnavailable, match=r"no answer within 1\.0 s"):
+            await Link.open(f"{proxy.url}?cafile={authority.file}", name="tested", within_s=1.0)
+
+        assert time.monotonic() - began_s < 3
+        for writer in writers:
+            writer.transport.abort()
+        proxy.thaw()

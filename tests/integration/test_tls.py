@@ -14,7 +14,7 @@ from yarl import URL
 
 from devtools.broker import PrivateBroker
 from devtools.tls import TlsListener
-from stream_client import StreamClient, StreamUnavailable
+from stream_client import StreamsClient, StreamUnavailable
 from tests.support.broker_side import options
 from tests.support.certificates import Authority, Pair
 from tests.support.command_line import stream_worker_program
@@ -284,7 +284,7 @@ async def test_a_certificate_that_was_renewed_is_taken_up_without_a_restart(
 
 async def test_a_client_that_trusts_nobody_for_it_does_not_speak_to_the_broker(tls: Broker) -> None:
     """`send`, `watch` and whoever uses the client take the same address, and are no way round it."""
-    async with StreamClient(_login(tls.node.tls_url), attempts_max=1) as client:
+    async with StreamsClient(_login(tls.node.tls_url), attempts_max=1) as client:
         with pytest.raises(StreamUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
             await client.create("cam-1")
 

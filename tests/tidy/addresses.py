@@ -26,9 +26,8 @@ _HOSTS = (
 )
 _HOST = re.compile("|".join(rf"\b{re.escape('.'.join(parts))}\b" for parts in _HOSTS))
 _HOME = re.compile(r"(?<![\w.}])(?:/(?:home|Users)/\w[\w.-]*/" + "|/ro" + r"ot/|[A-Z]:\\Users\\)")
-_LOCKS = re.compile(
-    r"(?:(?:uv|poetry|pdm|Pipfile|yarn|Cargo)\.lock|pylock.*\.toml|package-lock\.json|pnpm-lock\.yaml)"
-)
+_LOCKS = re.compile(r"(?:(?:uv|poetry|pdm|Pipfile|yarn|Cargo)\.lock|pylock.*\.toml|pnpm-lock\.yaml)")
+_NPM_LOCK = "package-lock.json"
 _REQUIREMENT_ADDRESS = re.compile(r"^\s*(?:--?(?:i|index-url|extra-index-url|f|find-links|trusted-host)\b|.*://)")
 
 
@@ -51,8 +50,13 @@ def _lines_with(pattern: re.Pattern[str], tree: Tree) -> Iterator[str]:
 
 
 def no_lock_file_records_addresses(tree: Tree) -> Iterator[str]:
-    """The lock files of these tools record where things were downloaded; requirements/ has hashes instead."""
-    return (path for path in tree.texts if _LOCKS.fullmatch(PurePosixPath(path).name))
+    """The lock files of these tools record where things were downloaded; requirements/ has hashes instead. That of
+    npm can do without: npm's setting for it is omit-lockfile-registry-resolved.
+    """
+    for path, text in tree.texts.items():
+        name = PurePosixPath(path).name
+        if _LOCKS.fullmatch(name) or (name == _NPM_LOCK and '"resolved"' in text):
+            yield path
 
 
 def requirements_have_no_addresses(tree: Tree) -> Iterator[str]:

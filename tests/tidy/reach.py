@@ -11,7 +11,7 @@ from tests.tidy.tree import Tree
 _RUN_AS_MODULE = re.compile(r"(?:^|\s)-m\s+([a-z_][\w.]*)", re.MULTILINE)
 _RUN_AS_FILE = re.compile(r"\b([\w/]+\.py)\b")
 _FOUND_BY_A_TOOL = re.compile(
-    r"(?:.*/)?(?:test_\w+|conftest)\.py|migrations/(?:env|versions/\w+)\.py|(?:.*/)?__main__\.py"
+    r"(?:.*/)?(?:test_\w+|conftest)\.py|migrations/(?:env|versions/\w+)\.py|(?:.*/)?__main__\.py|examples/\w+/\w+\.py"
 )
 
 

@@ -54,8 +54,8 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
         {"devtools/broker.py": "HOME = f'{cache}/ho" + "me/node/'\n", "Makefile": "ls var/ro" + "ot/\n"},
     ),
     addresses.no_lock_file_records_addresses: (
-        {"tools/uv.lock": ""},
-        {"requirements/dev.txt": "", "docs/lock.md": ""},
+        {"tools/package-lock.json": '{"packages": {"a": {"resolved": "https://example.org/a.tgz"}}}'},
+        {"requirements/dev.txt": "", "docs/lock.md": "", "package-lock.json": '{"packages": {"a": {}}}'},
     ),
     addresses.requirements_have_no_addresses: (
         {"requirements/dev.txt": f"--{INDEX} https://example.org\n"},
@@ -74,6 +74,7 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "tests/fakes.py": "",
             "Makefile": "run:\n\t$(PYTHON) -m devtools.run\n",
             "devtools/run.py": "",
+            "examples/pika/device.py": "",
         },
     ),
     documents.examples_compile: (

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stream_client import StreamClient
+from stream_client import StreamsClient
 from stream_client.address import checked_address
 
 SECRET = "hunter2"
@@ -21,7 +21,7 @@ SECRET = "hunter2"
 )
 def test_an_address_that_means_what_it_says_is_taken(url: str) -> None:
     assert str(checked_address(url)) == url
-    StreamClient(url)
+    StreamsClient(url)
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_an_address_that_means_what_it_says_is_taken(url: str) -> None:
 )
 def test_an_address_that_would_be_misread_is_refused_and_not_shown(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)) as caught:
-        StreamClient(url)
+        StreamsClient(url)
     assert SECRET not in repr(caught.value)

@@ -10,6 +10,7 @@ DELIVERY_LIMIT: Final = 20  # a message that cost so many workers their connecti
 NEVER_REACHED: Final = 1_000_000_000  # -1 would drop a dead letter at its first requeue (RabbitMQ 3.10)
 PARTITIONS_MAX: Final = 128  # as the settings have it
 HASHED: Final = "x-consistent-hash"
+SEGMENTS: Final = 20  # of the event log: what is forgotten at once is a twentieth of it
 
 
 class TopologyWrong(EpochOver):
@@ -27,12 +28,32 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """A durable quorum queue, bound to an exchange by a key; one without an exchange gets what is sent to it."""
+    """A durable queue, bound to an exchange by a key; one without an exchange gets what is sent to it."""
 
     name: str
     exchange: str | None
     key: str = "#"
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLog:
+    """How much of the history is kept on the broker; the oldest events go when one of the two is passed."""
+
+    bytes_max: int
+    retention_s: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What a queue that is such a log is declared with. A whole segment is forgotten at a time, when another
+        one is full: they are small, or a quiet system would keep everything for ever.
+        """
+        return {
+            "x-queue-type": "stream",
+            "x-max-length-bytes": self.bytes_max,
+            "x-max-age": f"{self.retention_s}s",
+            "x-stream-max-segment-size-bytes": self.bytes_max // SEGMENTS,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +87,7 @@ def _partition(commands: str, number: int) -> str:
     return f"{commands}.{number}"
 
 
-def topology(namespace: str, partitions: int = 1) -> Topology:
+def topology(namespace: str, partitions: int = 1, event_log: EventLog | None = None) -> Topology:
     """Return the objects of a namespace, in the order in which they have to be declared."""
     commands, events, dead = (f"{namespace}.{kind}" for kind in ("commands", "events", "dead"))
     hashed = f"{commands}.hashed"
@@ -92,6 +113,7 @@ def topology(namespace: str, partitions: int = 1) -> Topology:
             Queue(name=commands, exchange=None if parts else commands, arguments=_of_commands(dead)),
             # The key of such a binding is the queue's weight: all have the same share of the keys.
             *(Queue(name=n, exchange=hashed, key="1", arguments=_of_commands(dead) | alone) for n in parts),
+            *([Queue(name=f"{events}.log", exchange=events, arguments=event_log.arguments)] if event_log else []),
         ),
     )
 

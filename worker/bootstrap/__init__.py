@@ -11,7 +11,7 @@ import uvloop
 
 from worker.amqp import guard, session, tls
 from worker.amqp.options import BrokerOptions
-from worker.amqp.topology import Topology, TopologyWrong, topology
+from worker.amqp.topology import Topology, TopologyWrong
 from worker.bootstrap import parts
 from worker.bootstrap.epochs import Epochs, NotMigrated
 from worker.bootstrap.parts import Clock
@@ -70,7 +70,7 @@ async def apply_topology(settings: Settings) -> list[str]:
 
 async def _errand(errand: Callable[[BrokerOptions, Topology], Awaitable[T]], settings: Settings) -> T:
     try:
-        return await errand(parts.broker_options(settings), topology(settings.namespace, settings.partitions))
+        return await errand(parts.broker_options(settings), parts.wanted_topology(settings))
     except TopologyWrong:
         raise
     except EpochOver as over:

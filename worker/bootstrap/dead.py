@@ -10,7 +10,7 @@ from worker.amqp.codec.age import AgeLimit
 from worker.amqp.dead_queue import DeadQueue, open_dead_queue
 from worker.amqp.letter import Letter
 from worker.amqp.replaying import Fate, Replayer, foreseen, open_replayer
-from worker.amqp.topology import TopologyWrong, topology
+from worker.amqp.topology import TopologyWrong
 from worker.amqp.wanted import Wanted
 from worker.bootstrap import BrokerUnavailable, parts
 from worker.config import Settings
@@ -78,7 +78,7 @@ async def replay(settings: Settings, errand: Errand, *, with_reply_to: bool) -> 
     """
     options, names, age = (
         parts.broker_options(settings),
-        topology(settings.namespace, settings.partitions),
+        parts.wanted_topology(settings),
         _age_limit(settings),
     )
     async with (
@@ -158,9 +158,7 @@ class _Search:
 async def _search(settings: Settings, errand: Errand) -> AsyncIterator[_Search]:
     guard.install()  # what lies there may be what no library can read
     try:
-        async with open_dead_queue(
-            parts.broker_options(settings), topology(settings.namespace, settings.partitions)
-        ) as queue:
+        async with open_dead_queue(parts.broker_options(settings), parts.wanted_topology(settings)) as queue:
             search = _Search(queue, errand)
             yield search
             await search.pass_over_the_rest()

@@ -15,7 +15,7 @@ from worker.amqp.codec.rates import SenderRates
 from worker.amqp.codec.reply_address import ReplyAddresses
 from worker.amqp.options import BrokerOptions
 from worker.amqp.session import Sessions
-from worker.amqp.topology import topology
+from worker.amqp.topology import EventLog, Topology, topology
 from worker.config import Settings
 from worker.domain.code import CODE_BITS, code_from_bits
 from worker.runtime import Lifecycle
@@ -32,7 +32,7 @@ def sessions(settings: Settings, clock: Clock) -> Sessions:
     addresses = ReplyAddresses(namespace=settings.namespace, also=pattern.pattern if pattern else None)
     return Sessions(
         options=broker_options(settings),
-        topology=topology(settings.namespace, settings.partitions),
+        topology=wanted_topology(settings),
         declares=settings.topology == "declare",
         decoder=Decoder(addresses=addresses, admission=_admission(settings, clock)),
         clock=clock,
@@ -46,6 +46,12 @@ def _admission(settings: Settings, clock: Clock) -> Admission:
         rates=SenderRates(per_second=rate, burst=burst, clock_ns=time.monotonic_ns) if rate else None,
         age=AgeLimit(retention_s=settings.handled_retention_s, clock=clock),
     )
+
+
+def wanted_topology(settings: Settings) -> Topology:
+    """Return the objects that should be on the broker."""
+    event_log = EventLog(bytes_max=settings.event_log_bytes_max, retention_s=settings.event_log_retention_s)
+    return topology(settings.namespace, settings.partitions, event_log if settings.event_log else None)
 
 
 def broker_options(settings: Settings) -> BrokerOptions:

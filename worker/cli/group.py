@@ -16,6 +16,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "watch": "worker.cli.watch",
     "dead": "worker.cli.dead",
     "events": "worker.cli.events",
+    "asyncapi": "worker.cli.asyncapi",
 }
 
 

@@ -158,10 +158,10 @@ def _repeating(message_id: str) -> str:
 
 
 async def _request(url: str, namespace: str, command: str, body: dict[str, str], how: How) -> Answer:
-    from stream_client import StreamClient, StreamReply
+    from stream_client import StreamReply, StreamsClient
     from worker.ops.cleaning import one_line
 
-    async with StreamClient(url, namespace=namespace, timeout_s=how.timeout_s) as client:
+    async with StreamsClient(url, namespace=namespace, timeout_s=how.timeout_s) as client:
         answer = await client.request(command, body, message_id=how.message_id)
     if isinstance(answer, StreamReply):
         stream = answer.stream

@@ -100,13 +100,15 @@ class _Wire:
         return not self._refused.isdisjoint(event.before)
 
     def takes_one_of(self, message_ids: frozenset[str], *, since: int) -> bool:
-        """Use up one message that is out and was published since: it stands for one delivery only."""
-        for message_id in message_ids:
-            for at in self._out[message_id]:
-                if at > since:
-                    self._out[message_id].remove(at)
-                    return True
-        return False
+        """Use up one message that is out and was published since: it stands for one delivery only. The first that
+        was published, for what came later can stand for a later delivery too.
+        """
+        fitting = [(at, message_id) for message_id in message_ids for at in self._out[message_id] if at > since]
+        if not fitting:
+            return False
+        at, message_id = min(fitting)
+        self._out[message_id].remove(at)
+        return True
 
     def _confirm(self, frame: Seen) -> None:
         for passed in _meant(self._publishes[frame.connection], frame):

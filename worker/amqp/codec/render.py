@@ -94,7 +94,7 @@ def problem_answer(problem: Problem) -> Answer:
         type=ReplyName.PROBLEM,
         content_type=MediaType.PROBLEM,
         body=schemas.write_problem(problem),
-        problem=problem.code.value,
+        problem=str(problem.code),
     )
 
 

@@ -28,6 +28,17 @@ class BrokerSettings(BaseModel):
         le=128,
         description="queues over which commands are spread; from 2 on, order per device holds across workers",
     )
+    # A history on the broker costs its disk, and each event waits for one queue more: who replays says so.
+    event_log: bool = Field(default=False, description="keep all events in a stream queue, to be replayed")
+    # About a million events, which a small broker's disk has to spare; a segment is a twentieth of it. Under 20 MB
+    # a segment would hold less than what a busy second brings.
+    event_log_bytes_max: int = Field(
+        1_000_000_000, ge=20_000_000, le=10**15, description="size of the event log at which the oldest go"
+    )
+    # A subscriber that was broken over a long weekend can still go on where it was.
+    event_log_retention_s: int = Field(
+        604_800, ge=60, le=315_576_000, description="age at which events leave the event log"
+    )
     # Two batches: one being confirmed, the next being decided. AMQP counts it in 16 bits; 0 would be no limit.
     prefetch: int = Field(512, ge=1, le=65_535, description="unacknowledged commands in hand at most")
     # A reply address lets a sender choose a queue of the broker: the contract's own three kinds are enough.

@@ -1,0 +1,42 @@
+// A subscriber: it prints what happens to streams.
+//
+// node subscriber.js [queue]
+
+const amqp = require("amqplib");
+
+const BROKER = process.env.STREAMS_AMQP_URL ?? "amqp://guest:guest@localhost:5672/";
+// Beyond the limit the broker would drop an event, and from RabbitMQ 4 on a lost connection counts.
+const DURABLE = { durable: true, arguments: { "x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000 } };
+const PREFETCH = 50;
+
+const last = new Map(); // each device's last sequence; keep it with what you make of the events, to survive
+
+async function main(queue) {
+  const connection = await amqp.connect(BROKER);
+  connection.on("close", () => end("the connection was lost"));
+  const channel = await connection.createChannel();
+  await channel.assertQueue(queue, DURABLE); // keeps what happens while nobody listens
+  await channel.bindQueue(queue, "streams.events", "#"); // stream.created.# or stream.*.cam-1 would do, too
+  await channel.prefetch(PREFETCH);
+  await channel.consume(queue, (message) => {
+    if (message === null) end("the queue was deleted");
+    handle(JSON.parse(message.content));
+    channel.ack(message); // only now: if we die before, it comes again
+  });
+}
+
+function handle({ type, sequence: text, data: { stream } }) {
+  const sequence = Number(text);
+  const before = last.get(stream.device_id) ?? sequence - 1;
+  if (sequence <= before) return; // a repeat: events come at least once, the first time in order
+  if (sequence > before + 1) console.log(`missed ${sequence - before - 1} of ${stream.device_id}`);
+  console.log(sequence, type, stream.device_id, stream.code);
+  last.set(stream.device_id, sequence);
+}
+
+function end(reason) {
+  console.error(reason);
+  process.exit(1); // whatever runs this starts it again; the queue has kept everything
+}
+
+main(process.argv[2] ?? "example-node").catch((error) => end(`${error}`));

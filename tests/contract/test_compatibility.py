@@ -1,0 +1,283 @@
+"""What was released goes on working; each rule of decision 20 is seen to refuse what it should, and no more."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from devtools.contract.compatibility import Rule, broken_rules
+from devtools.project import ROOT
+from schemas.version import VERSION
+from tests.support.contract_document import committed_document
+
+Document = Any
+Change = Callable[[Document], object]
+
+RELEASED = Path(__file__).with_name("released")
+EXPLAINED = (ROOT / "docs/protocol.md").read_text("utf-8")
+
+
+def test_what_was_released_goes_on_working() -> None:
+    file = RELEASED / str(VERSION) / "asyncapi.yaml"
+    if not file.is_file():  # a version that was never released binds nobody, but the one before it has to be there
+        assert (RELEASED / str(VERSION - 1) / "asyncapi.yaml").is_file()
+        return
+    released = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
+
+    broken = broken_rules(released, committed_document(), explained=EXPLAINED)
+
+    assert not broken, "\n".join(broken)
+
+
+def model(document: Document, name: str) -> Document:
+    return document["components"]["schemas"][name]
+
+
+def member(document: Document, name: str, of: str) -> Document:
+    return model(document, of)["properties"][name]
+
+
+def header(document: Document, message: str, name: str) -> Document:
+    return document["components"]["messages"][message]["headers"]["properties"][name]
+
+
+def retype(schema: Document, **changes: Any) -> None:
+    """Say something else of a member than was said; None takes a word away."""
+    for word, value in changes.items():
+        schema.pop(word, None)
+        if value is not None:
+            schema[word] = value
+
+
+REFUSED: dict[str, tuple[Rule, str, Change]] = {
+    "a command needs a new member": (
+        Rule.COMMAND_REQUIRED,
+        "stream.create payload/colour: is required now",
+        lambda d: (
+            model(d, "CreateStream")["properties"].update(colour={"type": "string"}),
+            model(d, "CreateStream")["required"].append("colour"),
+        ),
+    ),
+    "a command needs a property that it could do without": (
+        Rule.COMMAND_REQUIRED,
+        "stream.stop headers/messageId: is required now",
+        lambda d: d["components"]["messages"]["stream.stop"]["headers"]["required"].append("messageId"),
+    ),
+    "a command loses a member": (
+        Rule.COMMAND_MEMBER,
+        "stream.get payload/code: is gone",
+        lambda d: model(d, "GetStream")["properties"].pop("code"),
+    ),
+    "a command loses a way to say it": (
+        Rule.COMMAND_NARROWER,
+        "stream.get payload: oneOf",
+        lambda d: model(d, "GetStream")["oneOf"].pop(),
+    ),
+    "a command's member has another type": (
+        Rule.COMMAND_NARROWER,
+        "stream.create payload/device_id: not string",
+        lambda d: retype(member(d, "device_id", "CreateStream"), type="integer"),
+    ),
+    "a command's pattern is another": (
+        Rule.COMMAND_NARROWER,
+        "stream.create payload/device_id: pattern ^[a-z]+$",
+        lambda d: retype(member(d, "device_id", "CreateStream"), pattern="^[a-z]+$"),
+    ),
+    "a command's limit is lower": (
+        Rule.COMMAND_NARROWER,
+        "stream.stop headers/messageId: maxLength 64",
+        lambda d: retype(header(d, "stream.stop", "messageId"), maxLength=64),
+    ),
+    "a command gets a limit": (
+        Rule.COMMAND_NARROWER,
+        "stream.stop payload/code: minLength 8",
+        lambda d: retype(member(d, "code", "StopStream"), minLength=8),
+    ),
+    "a command's list of values is shorter": (
+        Rule.COMMAND_NARROWER,
+        "stream.get headers/deliveryMode: only 2",
+        lambda d: header(d, "stream.get", "deliveryMode")["enum"].remove(1),
+    ),
+    "a command is called by another name": (
+        Rule.COMMAND_NARROWER,
+        "stream.get headers/type: only stream.read",
+        lambda d: retype(header(d, "stream.get", "type"), const="stream.read"),
+    ),
+    "a command is gone": (
+        Rule.MESSAGE,
+        "stream.get: is gone",
+        lambda d: d["components"]["messages"].pop("stream.get"),
+    ),
+    "a reply loses a member": (
+        Rule.ANSWER_MEMBER,
+        "stream.reply payload/outcome: is gone",
+        lambda d: (
+            model(d, "StreamReply")["properties"].pop("outcome"),
+            model(d, "StreamReply")["required"].remove("outcome"),
+        ),
+    ),
+    "a reply loses a member deep inside": (
+        Rule.ANSWER_MEMBER,
+        "stream.stopped payload/data/stream/version: is gone",
+        lambda d: model(d, "Stream")["properties"].pop("version"),
+    ),
+    "a reply loses a member that was not always there": (
+        Rule.ANSWER_MEMBER,
+        "stream.problem payload/retry_after_s: is gone",
+        lambda d: model(d, "Problem")["properties"].pop("retry_after_s"),
+    ),
+    "a reply's member may be missing": (
+        Rule.ANSWER_MEMBER,
+        "stream.problem payload/errors: was always there, and may be missing now",
+        lambda d: model(d, "Problem")["required"].remove("errors"),
+    ),
+    "an event's member has another type": (
+        Rule.ANSWER_WIDER,
+        "stream.created payload/sequence: is wider than it was (not integer)",
+        lambda d: retype(member(d, "sequence", "StreamCreated"), type="integer", pattern=None),
+    ),
+    "an event's member may be null": (
+        Rule.ANSWER_WIDER,
+        "stream.created payload/subject: is wider than it was (not null)",
+        lambda d: retype(
+            member(d, "subject", "StreamCreated"),
+            type=None,
+            format=None,
+            anyOf=[{"type": "string", "format": "uuid"}, {"type": "null"}],
+        ),
+    ),
+    "a reply's limit is higher": (
+        Rule.ANSWER_WIDER,
+        "stream.reply payload/stream/code: is wider than it was (maxLength 8)",
+        lambda d: retype(member(d, "code", "Stream"), maxLength=10),
+    ),
+    "a reply's form is given up": (
+        Rule.ANSWER_WIDER,
+        "stream.reply payload/stream/id: is wider than it was (format uuid)",
+        lambda d: retype(member(d, "id", "Stream"), format=None),
+    ),
+    "a reply's items have another type": (
+        Rule.ANSWER_WIDER,
+        "stream.problem payload/errors/*/pointer: is wider than it was (not null)",
+        lambda d: retype(member(d, "pointer", "FieldError"), type=["string", "null"]),
+    ),
+    "a reply's list of values is given up": (
+        Rule.ANSWER_WIDER,
+        "stream.reply payload/stream/status: is wider than it was (only active, stopped)",
+        lambda d: retype(model(d, "StreamStatus"), enum=None),
+    ),
+    "an event is called by another name": (
+        Rule.ANSWER_WIDER,
+        "stream.created payload/type: is wider than it was (only stream.created)",
+        lambda d: retype(member(d, "type", "StreamCreated"), const="stream.stopped"),
+    ),
+    "a problem's code is not explained": (
+        Rule.ANSWER_VALUE,
+        "stream.problem payload/code: can be teapot now",
+        lambda d: model(d, "ProblemCode")["enum"].append("teapot"),
+    ),
+    "an outcome is not explained": (
+        Rule.ANSWER_VALUE,
+        "stream.reply payload/outcome: can be paused now",
+        lambda d: model(d, "Outcome")["enum"].append("paused"),
+    ),
+    "a property of an event is gone": (
+        Rule.ANSWER_MEMBER,
+        "stream.created headers/messageId: is gone",
+        lambda d: d["components"]["messages"]["stream.created"]["headers"]["properties"].pop("messageId"),
+    ),
+    "an event is gone": (
+        Rule.MESSAGE,
+        "stream.stopped: is gone",
+        lambda d: d["components"]["messages"].pop("stream.stopped"),
+    ),
+    "a reply is written in another format": (
+        Rule.MESSAGE,
+        "stream.reply: was application/json and is application/cbor",
+        lambda d: d["components"]["messages"]["stream.reply"].update(contentType="application/cbor"),
+    ),
+    "events go to another exchange": (
+        Rule.ADDRESS,
+        "channels events: was",
+        lambda d: d["channels"]["events"]["bindings"]["amqp"]["exchange"].update(name="streams.facts"),
+    ),
+    "events have other routing keys": (
+        Rule.ADDRESS,
+        "channels events: was",
+        lambda d: d["channels"]["events"].update(address="{deviceId}.{eventType}"),
+    ),
+    "the way to the answer is another": (
+        Rule.ADDRESS,
+        "operations getStream: was",
+        lambda d: d["operations"]["getStream"]["reply"]["address"].update(location="$message.header#/answerTo"),
+    ),
+    "nobody receives a command any more": (
+        Rule.ADDRESS,
+        "operations getStream: is gone",
+        lambda d: d["operations"].pop("getStream"),
+    ),
+}
+
+ALLOWED: dict[str, Change] = {
+    "nothing": lambda _: None,
+    "a command may have a new member": lambda d: model(d, "CreateStream")["properties"].update(
+        colour={"type": "string"}
+    ),
+    "a command needs less": lambda d: model(d, "CreateStream")["required"].remove("device_id"),
+    "a command may say more": lambda d: retype(
+        member(d, "device_id", "CreateStream"), type=["string", "integer"], pattern=None, maxLength=256
+    ),
+    "a command has one more way to say it": lambda d: model(d, "GetStream")["oneOf"].append({"required": ["tag"]}),
+    "a command's list of values is longer": lambda d: header(d, "stream.get", "deliveryMode")["enum"].append(3),
+    "a new command": lambda d: d["components"]["messages"].update(
+        {"stream.list": d["components"]["messages"]["stream.get"]}
+    ),
+    "a new event": lambda d: d["components"]["messages"].update(
+        {"stream.paused": d["components"]["messages"]["stream.stopped"]}
+    ),
+    "a reply has a new member": lambda d: (
+        model(d, "Stream")["properties"].update(colour={"type": "string"}),
+        model(d, "Stream")["required"].append("colour"),
+    ),
+    "what was sometimes there is always there": lambda d: model(d, "StreamCreated")["required"].append(
+        "causationid"
+    ),
+    "a reply says less than it might": lambda d: retype(member(d, "version", "Stream"), minimum=1, maximum=2),
+    "a reply's value is not sent any more": lambda d: model(d, "Outcome")["enum"].remove("reused"),
+    "a problem's code is explained": lambda d: model(d, "ProblemCode")["enum"].append("undecodable"),
+    "a letter has one more reason, which is explained": lambda d: header(d, "dead.letter", "x-streams-reason")[
+        "enum"
+    ].append("x-death"),
+    "other words": lambda d: (
+        d["info"].update(description="Other words."),
+        retype(member(d, "device_id", "Stream"), description="Other words.", examples=["cam-2"]),
+    ),
+    "another server": lambda d: d["servers"].pop("plain"),
+}
+
+
+def changed(change: Change) -> Document:
+    present = copy.deepcopy(committed_document())
+    change(present)
+    return present
+
+
+@pytest.mark.parametrize(("rule", "said", "change"), REFUSED.values(), ids=REFUSED)
+def test_it_is_refused_that(rule: Rule, said: str, change: Change) -> None:
+    broken = broken_rules(committed_document(), changed(change), explained=EXPLAINED)
+
+    assert [one for one in broken if one.startswith(said) and one.endswith(f" The rule: {rule}.")], broken
+    assert {one.partition(" The rule: ")[2] for one in broken} <= {f"{rule}.", f"{Rule.COMMAND_NARROWER}."}
+
+
+@pytest.mark.parametrize("change", ALLOWED.values(), ids=ALLOWED)
+def test_it_is_allowed_that(change: Change) -> None:
+    assert broken_rules(committed_document(), changed(change), explained=EXPLAINED) == []
+
+
+def test_every_rule_is_seen_to_refuse_something_and_says_how_to_go_on() -> None:
+    assert {rule for rule, _, _ in REFUSED.values()} == set(Rule)
+    assert all("or begin the next version" in rule for rule in Rule)

@@ -1,0 +1,97 @@
+"""Many requests at once over one connection, and requests that come too early."""
+
+import asyncio
+import time
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from devtools.broker import PrivateBroker
+from schemas import Problem, ProblemCode, StreamReply
+from stream_client import StreamInternal, StreamsClient, StreamTimeout, StreamTooManyRequests
+from tests.support.fake_worker import WITHIN_S, Answer, FakeWorker, created, silent
+from tests.support.proxy import Proxy
+
+AT_ONCE = 500
+
+
+async def test_hundreds_of_requests_are_under_way_on_one_connection(proxy: Proxy, worker: FakeWorker) -> None:
+    together: list[AbstractIncomingMessage] = []
+
+    async def when_all_are_here(command: AbstractIncomingMessage, number: int) -> None:
+        together.append(command)
+        if number == AT_ONCE:
+            for one in together:
+                await worker.send(one, await created(one, number))
+
+    worker.answer = when_all_are_here
+    devices = [f"cam-{number}" for number in range(AT_ONCE)]
+    async with StreamsClient(proxy.url, namespace=worker.namespace, timeout_s=60, attempt_s=60) as client:
+        replies = await asyncio.gather(*(client.create(device) for device in devices))
+
+        assert set(proxy.names) == {0}
+    assert [reply.stream.device_id for reply in replies] == devices
+    assert worker.received.qsize() == AT_ONCE
+
+
+def refusing(times: int, problem: Problem) -> Answer:
+    async def answer(command: AbstractIncomingMessage, number: int) -> StreamReply | Problem:
+        return problem if number <= times else await created(command, number)
+
+    return answer
+
+
+async def test_a_command_that_came_too_early_is_sent_again_when_the_worker_has_said(
+    worker: FakeWorker, client: StreamsClient
+) -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=0.4)
+    worker.answer = refusing(2, early)
+    began_s = time.monotonic()
+
+    reply = await client.create("cam-1")
+
+    assert reply.stream.device_id == "cam-1"
+    assert 0.8 <= time.monotonic() - began_s < WITHIN_S
+    sent = [worker.received.get_nowait() for _ in range(3)]
+    assert len({command.message_id for command in sent}) == 1
+    assert len({command.correlation_id for command in sent}) == 3
+    assert worker.received.empty()
+
+
+async def test_who_has_no_time_to_wait_is_told_at_once(worker: FakeWorker, client: StreamsClient) -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=3.0)
+    worker.answer = refusing(1, early)
+    began_s = time.monotonic()
+
+    with pytest.raises(StreamTooManyRequests) as raised:
+        await client.create("cam-1", timeout_s=2.0)
+
+    assert raised.value.problem.retry_after_s == 3.0
+    assert time.monotonic() - began_s < 2.0
+    assert worker.received.qsize() == 1
+
+
+async def test_a_command_that_failed_on_its_own_is_not_sent_again(
+    worker: FakeWorker, client: StreamsClient
+) -> None:
+    worker.answer = refusing(1, Problem.make(ProblemCode.INTERNAL, "It failed."))
+
+    with pytest.raises(StreamInternal):
+        await client.create("cam-1")
+
+    assert worker.received.qsize() == 1
+
+
+async def test_one_request_may_have_less_time_than_its_client_and_can_be_repeated(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    worker.answer = silent
+    async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=600, attempt_s=600) as client:
+        with pytest.raises(StreamTimeout) as raised:
+            await client.stop(code="7K3M9QXA", timeout_s=0.5)
+        worker.answer = created
+
+        await client.stop(code="7K3M9QXA", message_id=raised.value.message_id)
+
+    first, second = worker.received.get_nowait(), worker.received.get_nowait()
+    assert first.message_id == second.message_id == raised.value.message_id
