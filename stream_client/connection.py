@@ -1,6 +1,7 @@
 """aio_pika's connection, without what it does in the garbage collector, and one that can be cut."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
@@ -24,7 +25,8 @@ class _Socket(TransportFactory):
 
     def cut(self) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            with suppress(AttributeError):  # Python 3.11.2's, of one with TLS that is gone already
+                self._transport.abort()
 
 
 class PlainConnection(aio_pika.Connection):

@@ -159,6 +159,7 @@ def test_in_a_pipe_it_writes_plain_lines_and_books_that_balance(
     assert picture.read_text("utf-8").startswith("<svg")
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_draws_and_leaves_the_terminal_as_it_was(start: Callable[..., Demo]) -> None:
     demo = start("--seconds", "4", terminal=True)
     demo.until(lambda written: "RabbitMQ starts" in written)
@@ -220,6 +221,7 @@ def test_the_second_ctrl_c_does_not_wait(start: Callable[..., Demo]) -> None:
     assert demo.modes_now() == demo.modes
 
 
+@pytest.mark.slow
 def test_what_is_lost_is_found_missing_and_said_by_the_exit_code(start: Callable[..., Demo]) -> None:
     demo = start("--seconds", "4", "--patience", "8", module=lossy_demo.__name__)
     assert demo.end() == 1

@@ -17,7 +17,7 @@ from tests.support.fake_worker import FakeWorker, a_reply, silent
 NO_ANSWER = 75
 NOBODY = "amqp://guest:guest@127.0.0.1:1/"
 
-pytestmark = pytest.mark.parametrize("namespace", ["streams"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("namespace", ["streams"], indirect=True)]
 
 
 async def run_all(url: str, message_ids: dict[str, str]) -> dict[str, Ended]:

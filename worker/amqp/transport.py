@@ -1,6 +1,7 @@
 """A connection of aio_pika that can be cut, and reads in our own way."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
@@ -42,7 +43,8 @@ class _Socket(TransportFactory):
 
     def cut(self) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            with suppress(AttributeError):  # Python 3.11.2's, of one with TLS that is gone already
+                self._transport.abort()
 
 
 class CuttableConnection(aio_pika.Connection):
