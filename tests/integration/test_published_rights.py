@@ -21,7 +21,7 @@ from worker.amqp.topology import topology
 
 def published(who: str, namespace: str) -> tuple[str, ...]:
     """Configure, write, read and the topic's part, in a namespace. `<…>` stands for a name."""
-    (row,) = [line for line in PERMISSIONS.splitlines() if line.startswith(f"| {who} |")]
+    (row,) = [line for line in PERMISSIONS.splitlines() if line.startswith((f"| {who} |", f"| {who},"))]
     cells = re.split(r"(?<!\\) \| ", row.strip("| "))[1:]
     plain = (cell.replace("\\|", "|").replace("streams", namespace) for cell in cells)
     return tuple(cell[1:-1] if cell.startswith("`") else cell for cell in plain)
