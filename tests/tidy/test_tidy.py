@@ -54,7 +54,7 @@ PLANTS: Mapping[Rule, tuple[Mapping[str, str], Mapping[str, str]]] = {
         {"devtools/broker.py": "HOME = f'{cache}/ho" + "me/node/'\n", "Makefile": "ls var/ro" + "ot/\n"},
     ),
     addresses.no_lock_file_records_addresses: (
-        {"tools/package-lock.json": '{"packages": {"a": {"resolved": "https://example.org/a.tgz"}}}'},
+        {"tools/package-lock.json": '{"packages": {"a": {"resolved": "file:a.tgz"}}}'},
         {"requirements/dev.txt": "", "docs/lock.md": "", "package-lock.json": '{"packages": {"a": {}}}'},
     ),
     addresses.requirements_have_no_addresses: (
