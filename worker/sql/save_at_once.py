@@ -1,8 +1,8 @@
 """What a batch writes, and how PostgreSQL is told: everything in one statement, and so in one round trip.
 
 The rows of each kind go as lists side by side, one a column. Each kind but the last is a WITH of its own: they all
-see the database as it was before, and in which order they change it is PostgreSQL's affair. What ended and what began
-goes in two statements, because there the order matters.
+see the database as it was before, and in which order they change it is PostgreSQL's affair. What ended and what
+began goes in two statements, because there the order matters.
 """
 
 from collections.abc import Mapping
