@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Final
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from aiormq.exceptions import DeliveryError
+from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from stream_client.broker_call import broker_call
+from stream_client.line import REFUSALS_MAX
 from stream_client.link import Link
 from tests.faults.ear import TROUBLE
 from tests.faults.history import Fate, Request
@@ -31,6 +32,7 @@ class Line:
         self._name = name
         self._hear = hear
         self._open: tuple[Link, AbstractChannel] | None = None
+        self._nacks = 0  # in a row
 
     async def publish(self, request: Request) -> Fate:
         """Try once. Refused is what was returned, nacked, or never left; unknown is what may have arrived."""
@@ -40,14 +42,18 @@ class Line:
             return Fate.REFUSED
         try:
             async with broker_call(_CONFIRM_WITHIN_S):
-                return await self._publish(channel, request)
+                fate = await self._publish(channel, request)
         except TROUBLE:
             await self.close()
             return Fate.UNKNOWN
+        if self._nacks >= REFUSALS_MAX:
+            await self.close()
+        return fate
 
     async def close(self) -> None:
         """Close what is open."""
         opened, self._open = self._open, None
+        self._nacks = 0
         if opened is not None:
             await opened[0].close()
 
@@ -76,8 +82,12 @@ class Line:
             await channel.basic_publish(
                 request.body, exchange=exchange, routing_key=request.asker, properties=properties, mandatory=True
             )
-        except DeliveryError:
+        except PublishError:
             return Fate.REFUSED
+        except DeliveryError:
+            self._nacks += 1
+            return Fate.REFUSED
+        self._nacks = 0
         return Fate.CONFIRMED
 
     async def _listen(self, message: DeliveredMessage) -> None:

@@ -1,11 +1,13 @@
 """One connection to a real broker: opened within its deadline or not at all, and never left behind."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from devtools.broker import PrivateBroker
 from tests.support.broker_side import options
+from tests.support.frozen_tls import frozen_behind_tls
 from tests.support.proxy import Proxy
 from worker.amqp.deadline import deadline
 from worker.amqp.link import Link
@@ -23,6 +25,16 @@ async def test_a_broker_that_falls_silent_while_it_is_opened_is_left(
             await Link.open(options(proxy.url, connect_timeout_s=0.5), purpose="tested", confirms=True)
 
     assert time.monotonic() - began_s < 5
+
+
+async def test_a_broker_that_freezes_behind_its_tls_is_left_within_the_time_to_connect(tmp_path: Path) -> None:
+    """The goodbye of TLS would be waited for half a minute, while nothing is consumed."""
+    async with frozen_behind_tls(tmp_path) as url:
+        began_s = time.monotonic()
+        with pytest.raises(EpochOver, match=r"connecting to the broker: no answer within 1 s"):
+            await Link.open(options(url, connect_timeout_s=1.0), purpose="tested", confirms=True)
+
+        assert time.monotonic() - began_s < 5
 
 
 async def test_on_a_closed_connection_there_is_no_channel(broker: PrivateBroker) -> None:

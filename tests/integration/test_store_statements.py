@@ -18,10 +18,8 @@ from worker.service.ports import Transaction
 from worker.service.stored import Changes, Claim, Horizon, Parking, Wanted
 from worker.sql.store import SqlStore
 
-LOAD: Final = ["SELECT streams", "INSERT devices", "SELECT devices", "SELECT streams", "SELECT handled_commands"]
-LOAD_AND_SAVE: Final = [
-    *LOAD,
-    "SELECT stream_events",
+LOAD: Final = ["SELECT streams", "INSERT devices", "SELECT devices", "SELECT devices", "SELECT handled_commands"]
+SAVE: Final = [
     "UPDATE devices",
     "UPDATE streams",
     "INSERT streams",
@@ -29,6 +27,8 @@ LOAD_AND_SAVE: Final = [
     "INSERT handled_commands",
     "UPDATE stream_events",
 ]
+LOAD_AT_ONCE: Final = ["SELECT streams", "INSERT devices", "SELECT devices", "SELECT handled_commands"]
+SAVE_AT_ONCE: Final = ["UPDATE streams", "WITH"]
 SWEEP: Final = [
     "INSERT workers",
     "DELETE workers",
@@ -50,7 +50,10 @@ def statements_sent(store: SqlStore) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        words = statement.split()
+        words = statement.replace("(", " ").split()
+        if words[1].startswith("write_"):
+            sent.append("WITH")
+            return
         words = words[words.index("INSERT") :] if words[0] == "WITH" else words
         table = {"SELECT": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE", "DELETE": "FROM"}.get(words[0])
         if table:  # BEGIN is a statement on one of the databases and a call on the other
@@ -61,6 +64,10 @@ def statements_sent(store: SqlStore) -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(store._engine.sync_engine, "before_cursor_execute", note)
+
+
+def _is_postgresql(store: SqlStore) -> bool:
+    return store._engine.dialect.name == "postgresql"
 
 
 async def _batch(store: SqlStore, old: list[Stream], earlier: list[StoredEvent]) -> None:
@@ -95,7 +102,7 @@ async def _batch(store: SqlStore, old: list[Stream], earlier: list[StoredEvent])
 
 
 @pytest.mark.parametrize("size", [1, 200])
-async def test_a_batch_of_any_size_sends_the_same_twelve_statements(database_url: str, size: int) -> None:
+async def test_a_batch_of_any_size_sends_the_same_statements(database_url: str, size: int) -> None:
     async with made_store(database_url) as store:
         old = [a_stream(f"old-{n}", code_from_bits(n)) for n in range(size)]
         earlier = [an_event(stream.device_id, 1) for stream in old]
@@ -103,7 +110,7 @@ async def test_a_batch_of_any_size_sends_the_same_twelve_statements(database_url
         await save(store, Changes(at=AT, devices=known, new_streams=old, events=earlier))
         with statements_sent(store) as sent:
             await _batch(store, old, earlier)
-        assert sent == LOAD_AND_SAVE
+        assert sent == (LOAD_AT_ONCE + SAVE_AT_ONCE if _is_postgresql(store) else LOAD + SAVE)
 
 
 @pytest.mark.parametrize("size", [1, 200])

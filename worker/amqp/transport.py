@@ -59,12 +59,22 @@ class CuttableConnection(aio_pika.Connection):
 
     @override
     async def connect(self, timeout: float | None = None) -> None:
+        """Connect. When the time is up, or the caller is cancelled, that is the end of it: aio_pika forgets a
+        connection that is there but was not ready in time, and one with TLS would say goodbye for as long as a
+        peer that is frozen does not answer.
+        """
+        connecting = asyncio.create_task(super().connect(), name="link.connect")
         try:
-            await super().connect(timeout)
+            await asyncio.wait({connecting}, timeout=timeout)
+            if not connecting.done():
+                raise TimeoutError  # noqa: TRY301 - it ends as every other failure does
+            connecting.result()
             if self.transport is not None:
                 self._socket.go_past(self.transport.connection)
         except BaseException:
-            self.cut()  # aio_pika forgets a connection that is there but was not ready in time
+            self.cut()
+            connecting.cancel()
+            await asyncio.wait({connecting})
             raise
 
     @override

@@ -1,17 +1,16 @@
-"""Where SQLite and PostgreSQL differ. Everything else in this package is the same for both, but for how a time
-(`tables`) and a list (`among`) are written.
+"""Where SQLite and PostgreSQL differ. Everything else in this package is the same for both, but for what each says
+in words of its own (`idiom`), and how a time (`tables`) and a list (`among`) are written.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, Table, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from worker.sql.idiom import POSTGRESQL, SQLITE, Idiom
 from worker.sql.parked import ParkedDevices
 from worker.sql.store import SqlStore
 
@@ -39,16 +38,24 @@ class StoreOptions:
 
 _DEFAULTS: Final = StoreOptions()
 _KEEPALIVES_MAX: Final = 3
+# All that a worker asks for is found by an index, so each statement has one plan, made once, whatever the size of
+# the batch and of the tables: PostgreSQL would else plan anew each time, for as long as it takes to run it.
+_PLANS: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it, the session can still be used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Engines:
-    """One connection that writes, one that looks (None: there is only the one), and the database's own INSERT."""
+    """One connection that writes, one that looks (None: there is only the one), and how the database is told."""
 
     pipeline: AsyncEngine
     reader: AsyncEngine | None
-    insert: Callable[[Table], Any]
+    idiom: Idiom
 
 
 def make_store(url: str, *, options: StoreOptions = _DEFAULTS) -> SqlStore:
@@ -60,7 +67,7 @@ def make_store(url: str, *, options: StoreOptions = _DEFAULTS) -> SqlStore:
     return SqlStore(
         engines.pipeline,
         reader=engines.reader,
-        insert=engines.insert,
+        idiom=engines.idiom,
         transaction_timeout_s=options.transaction_timeout_s,
         commit_timeout_s=options.commit_timeout_s,
         ping_timeout_s=options.ping_timeout_s,
@@ -108,7 +115,7 @@ def _sqlite(url: URL, options: StoreOptions) -> _Engines:
     if reader is not None:
         pragmas = {"busy_timeout": _ms(options.busy_timeout_s), "query_only": "ON"}
         _prepare_sqlite(reader, begin="BEGIN", pragmas=pragmas)
-    return _Engines(pipeline=pipeline, reader=reader, insert=sqlite.insert)
+    return _Engines(pipeline=pipeline, reader=reader, idiom=SQLITE)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, pragmas: dict[str, str]) -> None:
@@ -142,6 +149,7 @@ def _postgresql(url: URL, options: StoreOptions) -> _Engines:
         "command_timeout": options.statement_timeout_s + _DRIVER_GRACE_S,
         "server_settings": {
             "application_name": options.application_name,
+            **_PLANS,
             "statement_timeout": _ms(options.statement_timeout_s),
             "lock_timeout": _ms(options.lock_timeout_s),
             "idle_in_transaction_session_timeout": _ms(options.idle_in_transaction_timeout_s),
@@ -153,7 +161,7 @@ def _postgresql(url: URL, options: StoreOptions) -> _Engines:
     # Each statement must see what was committed while it waited for a lock: not so at any higher level.
     pipeline = _engine(url, connect_args=connect_args, isolation_level="READ COMMITTED")
     reader = _engine(url, connect_args=connect_args)
-    return _Engines(pipeline=pipeline, reader=reader, insert=postgresql.insert)
+    return _Engines(pipeline=pipeline, reader=reader, idiom=POSTGRESQL)
 
 
 def _engine(url: URL, *, in_memory: bool = False, **options: Any) -> AsyncEngine:

@@ -1,4 +1,4 @@
-"""A batch's part of the outbox: what is unpublished of the devices it holds."""
+"""How the devices that a batch holds stand, and what of their events is unpublished."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,46 +8,56 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Row, and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from worker.domain.stream import Stream
 from worker.service.messages import StoredEvent
 from worker.service.stored import UNPUBLISHED_MAX
 from worker.sql.among import among
-from worker.sql.rows import event_from
-from worker.sql.tables import devices, relayed_devices, stream_events
+from worker.sql.rows import event_from, stream_from
+from worker.sql.tables import devices, relayed_devices, stream_events, streams
 
 _MORE_THAN_ANY: Final = literal((1 << 63) - 1, BigInteger)
 _lower: Final = stream_events.alias("lower")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unpublished:
-    """The lowest unpublished events of some devices, in order; see `worker.service.ports.Loaded`."""
+class Standing:
+    """How some devices stand: the latest stream of each, and their lowest unpublished events, in order; see
+    `worker.service.stored.Loaded`.
+    """
 
+    streams: Sequence[Stream]
     events: Sequence[StoredEvent]
     cut: frozenset[str] = frozenset()
     parked: frozenset[str] = frozenset()
 
 
-async def unpublished_of(connection: AsyncConnection, device_ids: Sequence[str]) -> Unpublished:
-    """Return what a batch that has locked these devices may publish of what was there before.
+async def standing_of(connection: AsyncConnection, device_ids: Sequence[str]) -> Standing:
+    """Return how devices stand that a batch has locked: what it decides from, and what it may publish of what was
+    there before.
 
     Whether one is parked is read with its events, in a statement of its own after the lock, so that it is what
     was committed last.
     """
     if not device_ids:
-        return Unpublished(events=[])
-    rows = await connection.execute(_LOWEST, {"ids": list(device_ids)})
+        return Standing(streams=[], events=[])
+    rows = await connection.execute(_STANDING, {"ids": list(device_ids)})
+    streams: list[Stream] = []
     events: list[StoredEvent] = []
     cut: set[str] = set()
     parked: set[str] = set()
     for device_id, of_device in groupby(rows, lambda row: str(row.device_id)):
         found = list(of_device)
+        if found[0].id is not None:
+            streams.append(stream_from(found[0]))
+        if found[0].event_id is None:
+            continue
         if _is_parked(found[0]):
             parked.add(device_id)
             continue
         if len(found) > UNPUBLISHED_MAX:
             cut.add(device_id)
         events.extend(map(event_from, found[:UNPUBLISHED_MAX]))
-    return Unpublished(events=events, cut=frozenset(cut), parked=frozenset(parked))
+    return Standing(streams=streams, events=events, cut=frozenset(cut), parked=frozenset(parked))
 
 
 def _is_parked(lowest: Row[Any]) -> bool:
@@ -78,11 +88,20 @@ def lowest_of(device_id: ColumnElement[str], count: int) -> ColumnElement[bool]:
     )
 
 
-_LOWEST: Final = (
-    select(stream_events, relayed_devices.c.parked_at, relayed_devices.c.sequence.label("refused_sequence"))
-    .select_from(stream_events)
-    .join(devices, lowest_of(devices.c.id, UNPUBLISHED_MAX + 1))
+_SHOWN: Final = (
+    devices.c.id.label("device_id"),
+    *(column for column in streams.c if column.name != "device_id"),
+    *(column for column in stream_events.c if column.name not in {"device_id", "published_at"}),
+    relayed_devices.c.parked_at,
+    relayed_devices.c.sequence.label("refused_sequence"),
+)
+# A row an event, or one that has none.
+_STANDING: Final = (
+    select(*_SHOWN)
+    .select_from(devices)
+    .outerjoin(streams, streams.c.id == devices.c.latest_stream_id)
+    .outerjoin(stream_events, lowest_of(devices.c.id, UNPUBLISHED_MAX + 1))
     .outerjoin(relayed_devices, relayed_devices.c.device_id == devices.c.id)
     .where(among(devices.c.id, "ids"))
-    .order_by(stream_events.c.device_id, stream_events.c.sequence)
+    .order_by(devices.c.id, stream_events.c.sequence)
 )

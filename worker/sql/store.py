@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from worker.service.ports import CommitUnknown, ServiceError, StoreUnavailable, Transaction
 from worker.sql.errors import Phase, translated
+from worker.sql.idiom import Idiom
 from worker.sql.shield import to_its_end
 from worker.sql.tables import devices
 from worker.sql.transaction import SqlTransaction
@@ -32,14 +33,14 @@ class SqlStore:
         engine: AsyncEngine,
         *,
         reader: AsyncEngine | None,
-        insert: Callable[[Table], Any],
+        idiom: Idiom,
         transaction_timeout_s: float,
         commit_timeout_s: float,
         ping_timeout_s: float,
     ) -> None:
         self._engine = engine
         self._reader = reader
-        self._insert = insert
+        self._idiom = idiom
         self._transaction_timeout_s = transaction_timeout_s
         self._commit_timeout_s = commit_timeout_s
         self._ping_timeout_s = ping_timeout_s
@@ -73,7 +74,7 @@ class SqlStore:
             async with _within(self._transaction_timeout_s, StoreUnavailable):
                 with translated(Phase.CONNECT):
                     await connection.begin()
-                transaction = SqlTransaction(connection, insert=self._insert)
+                transaction = SqlTransaction(connection, idiom=self._idiom)
                 result = await work(transaction)
                 transaction.check()
             async with _within(self._commit_timeout_s, CommitUnknown):

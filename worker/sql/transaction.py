@@ -1,54 +1,51 @@
 """What can be done in one transaction."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.service.messages import StoredEvent
 from worker.service.stored import Changes, Claim, Horizon, Loaded, Parking, Wanted
 from worker.sql import claims, refusals
 from worker.sql.errors import Phase, translated
+from worker.sql.idiom import Idiom
 from worker.sql.load import load
 from worker.sql.retention import prune
-from worker.sql.save import save
 from worker.sql.workers import sign_in
 
 
 class SqlTransaction:
     """One transaction on one connection; see `worker.service.ports.Transaction`.
 
-    Each of its methods raises StoreUnavailable or StoreConflict. `insert` makes the database's own INSERT, the one
-    that knows ON CONFLICT.
+    Each of its methods raises StoreUnavailable or StoreConflict.
     """
 
-    def __init__(self, connection: AsyncConnection, *, insert: Callable[[Table], Any]) -> None:
+    def __init__(self, connection: AsyncConnection, *, idiom: Idiom) -> None:
         self._connection = connection
-        self._insert = insert
+        self._idiom = idiom
         self._failure: Exception | None = None
 
     async def load(self, wanted: Wanted) -> Loaded:
         """Lock the devices that are meant, then read."""
         with self._statements():
-            return await load(self._connection, wanted, insert=self._insert)
+            return await load(self._connection, wanted, lock=self._idiom.lock)
 
     async def save(self, changes: Changes) -> None:
-        """Write each kind of change in one bulk statement."""
+        """Write everything that changed."""
         with self._statements():
-            await save(self._connection, changes)
+            await self._idiom.save(self._connection, changes)
 
     async def claim(self, claim: Claim) -> Sequence[StoredEvent]:
         """Take devices over, and return their events that were never confirmed."""
         with self._statements():
-            return await claims.claim(self._connection, claim, insert=self._insert)
+            return await claims.claim(self._connection, claim, insert=self._idiom.insert)
 
     async def refused(self, refused: Mapping[str, int], parking: Parking) -> Sequence[str]:
         """Count refused events, and return the devices that are parked by that."""
         with self._statements():
-            return await refusals.refused(self._connection, refused, parking, insert=self._insert)
+            return await refusals.refused(self._connection, refused, parking, insert=self._idiom.insert)
 
     async def prune(self, horizon: Horizon) -> int:
         """Forget a little, and return how much."""
@@ -58,7 +55,7 @@ class SqlTransaction:
     async def sign_in(self, worker: str, at: datetime) -> None:
         """Write who is at work."""
         with self._statements():
-            await sign_in(self._connection, worker, at, insert=self._insert)
+            await sign_in(self._connection, worker, at, insert=self._idiom.insert)
 
     def check(self) -> None:
         """Raise the error of a statement that failed, if the work kept it to itself.

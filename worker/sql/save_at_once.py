@@ -1,0 +1,83 @@
+"""What a batch writes, and how PostgreSQL is told: everything in one statement, and so in one round trip.
+
+The rows of each kind go as lists side by side, one a column. Each kind but the last is a WITH of its own: they all
+see the database as it was before, and in which order they change it is PostgreSQL's affair. What ended and what
+began goes in two statements, because there the order matters.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Insert,
+    TableValuedAlias,
+    Update,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from worker.service.stored import Changes
+from worker.sql.save import ENDED, rows_of
+from worker.sql.tables import devices, handled_commands, stream_events, streams
+
+# Of each kind, what its rows are made of; `key` says which row of the table is changed.
+_COLUMNS: Final[Mapping[str, Mapping[str, Column[Any]]]] = {
+    "devices": {"key": devices.c.id} | {name: devices.c[name] for name in ("sequence", "latest_stream_id")},
+    "ended": {"key": streams.c.id} | {name: streams.c[name] for name in ("status", "stopped_at", "version")},
+    "began": dict(streams.c.items()),
+    "events": {name: one for name, one in stream_events.c.items() if name != "published_at"},
+    "handled": dict(handled_commands.c.items()),
+    "marks": {"key": stream_events.c.event_id, "published_at": stream_events.c.published_at},
+}
+
+
+async def save_at_once(connection: AsyncConnection, changes: Changes) -> None:
+    """Write everything; without changes, nothing is sent."""
+    rows = rows_of(changes)
+    if rows.keys() >= {"ended", "began"}:
+        await connection.execute(ENDED, rows.pop("ended"))
+    if rows:
+        lists = {
+            _parameter(kind, name): [row[name] for row in of_kind]
+            for kind, of_kind in rows.items()
+            for name in _COLUMNS[kind]
+        }
+        await connection.execute(_statement(tuple(rows)), lists)
+
+
+@cache  # there are as many as there are kinds of commands, and of their outcomes
+def _statement(kinds: tuple[str, ...]) -> Insert | Update:
+    *others, last = kinds
+    return _writing(last).add_cte(*(_writing(kind).cte(f"write_{kind}") for kind in others))
+
+
+def _writing(kind: str) -> Insert | Update:
+    columns = _COLUMNS[kind]
+    rows = _as_table(kind, columns)
+    if "key" not in columns:
+        table = next(iter(columns.values())).table
+        return insert(table).from_select(list(columns), select(rows))
+    key = columns["key"]
+    new = {name: rows.c[name] for name in columns if name != "key"}
+    changing = update(key.table).where(key == rows.c.key).values(new)
+    return changing.where(stream_events.c.published_at.is_(None)) if kind == "marks" else changing
+
+
+def _as_table(kind: str, columns: Mapping[str, Column[Any]]) -> TableValuedAlias:
+    lists = (
+        bindparam(_parameter(kind, name), type_=ARRAY(one.type, dimensions=1)) for name, one in columns.items()
+    )
+    named = (column(name, one.type) for name, one in columns.items())
+    return func.unnest(*lists).table_valued(*named).render_derived(name=f"{kind}_rows")
+
+
+def _parameter(kind: str, name: str) -> str:
+    return f"{kind}_{name}"
