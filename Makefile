@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 READY := .venv/.ready
 COVERED_FULLY := worker/domain/*,worker/service/*,worker/amqp/settlement.py
+FAILED := --last-failed --last-failed-no-failures none
 # GNU make 3.81, as on macOS, does not know it.
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -53,6 +54,15 @@ docs: tools ## the contract as a page to read, in one file that needs no network
 test: setup tools check-static ## all of that and the suite but its slow tests, on real servers, with coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3 --dist worksteal -m "not slow"
+	@$(MAKE) --no-print-directory covered
+
+.PHONY: test-again
+test-again: setup ## the tests that failed in it, one after another, and its coverage
+	$(BIN)/coverage run -m pytest $(FAILED) -m "not slow"
+	@$(MAKE) --no-print-directory covered
+
+.PHONY: covered
+covered:
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(COVERED_FULLY)'
@@ -63,7 +73,7 @@ test-more: setup tools browser ## the slow tests: a cluster of three brokers, lo
 
 .PHONY: test-more-again
 test-more-again: setup ## those of them that failed, one after another
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m slow
+	$(BIN)/python -m pytest $(FAILED) -m slow
 
 .PHONY: faults
 faults: setup ## every fault on every database, about an hour; ends in tables

@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from devtools.broker_cluster import NODES, TICK_TIME_S, ClusterNode, PrivateBrokerCluster
 from tests.faults.crowd import Crowd, Plan
 from tests.faults.history import History
 from tests.faults.journal import now_s
+from tests.faults.silences import with_silences
 from tests.faults.wire_log import Seen
 from tests.support.bad_day import QUICK
 from tests.support.front import Front
@@ -59,6 +61,7 @@ class ClusterDay:
     ) -> None:
         self._cluster = cluster
         self._queue = f"{namespace}.commands"
+        self._canary = f"{namespace}.canary"
         self._inside = inside
         self._outside = outside
         self._proxy = proxy
@@ -85,13 +88,19 @@ class ClusterDay:
         return await asyncio.to_thread(self._cluster.leader_of, self._queue)
 
     def seen(self) -> list[Seen]:
-        """Return what all workers said and were told, without the commands whose reply was refused: a broker says
-        so of the address of a device whose node has died by closing the connection, twice for certainty.
+        """Return what all workers said and were told, and what the broker said by its silence: it has some for a
+        queue between two leaders. Without the commands whose reply was refused: a broker says so of the address of
+        a device whose node has died by closing the connection, twice for certainty.
         """
         refused = {address for worker in self.workers for address in _refused_addresses(worker.log)}
-        return wire_log_of(
-            one for one in self._proxy.said if one.method != "Basic.Deliver" or one.reply_to not in refused
-        )
+        said = with_silences(self._proxy.said, canary=self._canary)
+        return wire_log_of(one for one in said if one.method != "Basic.Deliver" or one.reply_to not in refused)
+
+    def keep(self, folder: Path) -> None:
+        """Write what was said, and the workers' logs, for whoever wants to know why a trial was lost."""
+        (folder / "said.txt").write_text("".join(f"{one}\n" for one in self._proxy.said), "utf-8")
+        for number, worker in enumerate(self.workers):
+            (folder / f"worker-{number}.log").write_text(worker.log, "utf-8")
 
     async def _lose(
         self,

@@ -86,6 +86,8 @@ async def trial(day: ClusterDay, database_url: str, say: Say, folder: Path) -> V
     write_record(folder / "trial.jsonl", history, snapshot)
     circumstances = Circumstances(healed_at_s=healed_at_s, within_s=SETTLED_WITHIN_S, seen=day.seen())
     result = verdict(history, snapshot, circumstances)
+    if not result.is_good:
+        day.keep(folder)
     say(
         f"  {result.commands} commands, {result.events} events, lost {result.lost}, twice {result.effects_twice}, "
         f"differing {result.answers_that_differ}, out of order {result.out_of_order}"

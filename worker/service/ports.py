@@ -51,7 +51,7 @@ class Transaction(Protocol):
         """Lock the devices that are meant, in sorted order, then read. Call it once a transaction."""
 
     async def save(self, changes: Changes) -> None:
-        """Write each kind of change in one bulk statement."""
+        """Write everything that changed."""
 
     async def claim(self, claim: Claim) -> Sequence[StoredEvent]:
         """Take devices over and return their events that were never confirmed, `limit` at most, by device (in the

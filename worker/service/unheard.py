@@ -10,7 +10,7 @@ from worker.service.messages import Reply, Said
 
 PAUSES_S: Final = (1.5, 3.0, 4.5)
 """A quorum queue has had another leader long before the last one, and the broker knows of it."""
-HELD_EACH_MAX: Final = 4  # of one address: else one full queue would take all the places
+HELD_EACH_MAX: Final = 16  # of one address: else one full queue would take all the places
 REMEMBERED_S: Final = 60.0
 REMEMBERED_MAX: Final = 1_000  # addresses
 
