@@ -22,7 +22,7 @@ async def test_a_broker_that_falls_silent_while_it_is_opened_is_left(
         with pytest.raises(EpochOver, match=r"connecting to the broker: no answer within 0\.5 s"):
             await Link.open(options(proxy.url, connect_timeout_s=0.5), purpose="tested", confirms=True)
 
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 30
 
 
 async def test_on_a_closed_connection_there_is_no_channel(broker: PrivateBroker) -> None:
@@ -31,7 +31,7 @@ async def test_on_a_closed_connection_there_is_no_channel(broker: PrivateBroker)
     await link.close()
 
     with pytest.raises(EpochOver, match="the connection is closed"):
-        async with deadline("looking", 5):
+        async with deadline("looking", 60):
             await link.new_channel()
 
 
