@@ -98,7 +98,9 @@ class Post:
             except StreamMisconfigured:
                 raise
             except (StreamTimeout, StreamUnavailable) as error:
-                trouble = _worse(trouble, error)
+                # One that the end of all time cut short does not know what is wrong: there was too little of it.
+                if isinstance(error, StreamTimeout) or attempt == 1 or deadline.left_s:
+                    trouble = _worse(trouble, error)
             log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble)})
             if self._is_closed or attempt == patience.attempts_max:
                 raise trouble

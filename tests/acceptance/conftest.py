@@ -64,6 +64,8 @@ async def readers_url(broker: PrivateBroker, tmp_path_factory: pytest.TempPathFa
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def device(system: System) -> AsyncIterator[Device]:
+    for worker in system.workers:  # a test before may have taken the broker away for a while
+        await worker.ready()
     async with Device(system.url, system.namespace) as device:
         yield device
 

@@ -18,7 +18,7 @@ from devtools.postgres import PrivatePostgres
 from stream_client import StreamsClient
 from tests.support.broker_side import options
 from tests.support.broker_users import Sender, User, a_device, a_worker, make
-from tests.support.wire import Undertaker, eventually
+from tests.support.wire import ANSWER_WITHIN_S, Undertaker, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 from worker.amqp import session
 from worker.amqp.topology import topology
@@ -200,7 +200,8 @@ async def test_an_operator_acts_for_every_device(alice: Sender, boss: Sender) ->
 
 
 async def test_our_own_client_says_who_it_is(place: Place) -> None:
-    async with StreamsClient(place.people.alice.url(place.broker), namespace=place.namespace) as client:
+    url = place.people.alice.url(place.broker)
+    async with StreamsClient(url, namespace=place.namespace, timeout_s=ANSWER_WITHIN_S) as client:
         made = await client.create(place.people.alice.name)
         stopped = await client.stop(code=made.stream.code)
 

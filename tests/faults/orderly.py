@@ -15,7 +15,7 @@ from typing_extensions import override
 from tests.support.wire import eventually
 
 _IN_FLIGHT: Final = 20
-_ANSWERED_WITHIN_S: Final = 45.0
+_ANSWERED_WITHIN_S: Final = 90.0
 _SOUND: Final = ("created", "stopped")
 
 
@@ -34,7 +34,7 @@ class Orderly(AbstractAsyncContextManager["Orderly"]):
 
     @override
     async def __aenter__(self) -> Self:
-        self._connection = await aio_pika.connect(self._url, timeout=20)
+        self._connection = await aio_pika.connect(self._url, timeout=_ANSWERED_WITHIN_S)
         self._channel = await self._connection.channel()
         self._replies = await self._channel.declare_queue(exclusive=True)
         await self._replies.consume(self._hear, no_ack=True)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from random import Random
 from typing import Any, Final
@@ -20,7 +20,8 @@ from tests.support.worker_process import WorkerProcess, settings_of
 GROUP: Final = "worker"
 
 DRAIN_S: Final = 5.0
-LEAVE_S: Final = 1.5  # for a process to end and for us to see it, on a machine that has much to do
+DRAIN_WELL_S: Final = 20.0  # where it has to finish all that it has in hand
+LEAVE_S: Final = 10.0  # for a process to end and for us to see it, on a machine that has much to do
 RANDOM_STOPS: Final = 8
 BETWEEN_STOPS_S: Final = (0.0, 1.5)
 LONG_COMMANDS: Final = 1_200
@@ -29,16 +30,17 @@ UNHEARD_S: Final = 60.0
 MIGRATION_LOCK: Final = 0x73747265616D73
 
 _TOLD: Final = {"STREAMS_DRAIN_TIMEOUT_S": str(DRAIN_S)}
+_TOLD_WELL: Final = {"STREAMS_DRAIN_TIMEOUT_S": str(DRAIN_WELL_S)}
 
 
-async def stopped(worker: WorkerProcess) -> None:
+async def stopped(worker: WorkerProcess, *, drain_s: float = DRAIN_S) -> None:
     """Ask it to stop. Raises AssertionError where it takes longer than it may, or says that it failed."""
     began_s = now_s()
     worker.signal(signal.SIGTERM)
-    code = await worker.exit_code(within_s=UNHEARD_S)
+    code = await worker.exit_code(within_s=drain_s + UNHEARD_S)
     took_s = now_s() - began_s
     assert code == 0, f"it ended with {code}"
-    assert took_s < DRAIN_S + LEAVE_S, f"it took {took_s:.1f} s to stop"
+    assert took_s < drain_s + LEAVE_S, f"it took {took_s:.1f} s to stop"
 
 
 async def drained(worker: WorkerProcess) -> None:
@@ -46,7 +48,7 @@ async def drained(worker: WorkerProcess) -> None:
 
     At the drain's deadline it leaves with 0 too: its code alone does not tell.
     """
-    await stopped(worker)
+    await stopped(worker, drain_s=DRAIN_WELL_S)
     assert '"drain.unfinished"' not in worker.log, "it left what it had in hand"
 
 
@@ -159,14 +161,20 @@ async def _being_migrated(world: World) -> AsyncIterator[str]:
         yield world.servers.postgres.url(name)
 
 
-def _fault(name: str, act: Act, **more: Any) -> Fault:
-    return Fault(group=GROUP, name=f"asked to stop, {name}", act=act, settings=_TOLD, **more)
+def _fault(name: str, act: Act, settings: Mapping[str, str] = _TOLD, **more: Any) -> Fault:
+    return Fault(group=GROUP, name=f"asked to stop, {name}", act=act, settings=settings, **more)
 
 
 FAULTS: Final[Sequence[Fault]] = [
-    _fault("idle", _idle),
-    _fault("in a batch", _mid_batch, failpoint=f"{Point.AFTER_COMMIT}:{Action.DELAY}:5", is_short=True),
-    _fault("at random moments", _at_random, commands=LONG_COMMANDS),
+    _fault("idle", _idle, _TOLD_WELL),
+    _fault(
+        "in a batch",
+        _mid_batch,
+        _TOLD_WELL,
+        failpoint=f"{Point.AFTER_COMMIT}:{Action.DELAY}:5",
+        is_short=True,
+    ),
+    _fault("at random moments", _at_random, _TOLD_WELL, commands=LONG_COMMANDS),
     _fault("broker blocked", _blocked, harms_servers=True),
     _fault("broker frozen", _broker_frozen, harms_servers=True),
     _fault("database locked", _database_locked, is_short=True),

@@ -17,6 +17,7 @@ from tests.support.wire import Device
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 OLD_ENOUGH_S = 1.5  # of a quorum queue, to be there after its broker is killed
+SLACK_S = 10.0  # for a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ async def test_told_to_stop_while_the_broker_is_of_no_use_it_goes_in_time(
             await day.until_not_ready()
             began_s = time.monotonic()
             assert await day.worker.stop() == 0
-            assert time.monotonic() - began_s < 6
+            assert time.monotonic() - began_s < 3 + SLACK_S
         finally:
             await asyncio.to_thread(mend, harmed)
 

@@ -17,6 +17,7 @@ from tests.faults.orderly import Orderly
 from tests.faults.trial import Fault, trial
 from tests.faults.world import PARTITIONS_MAX, SETUPS, Servers
 from tests.support.bad_day import QUICK
+from tests.support.wire import eventually
 from tests.support.worker_process import settings_of
 
 WORKERS = 3
@@ -51,9 +52,14 @@ async def come_and_go(keepers: Sequence[Keeper], orderly: Orderly, *, rng: Rando
 
 async def answered(orderly: Orderly, more: int) -> None:
     enough = orderly.answers + more
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while orderly.answers < enough:  # noqa: ASYNC110 - many tasks add to it
             await asyncio.sleep(0.01)
+
+
+async def has_changed_hands(keepers: Sequence[Keeper]) -> bool:
+    """Whether somebody has passed a partition on, with devices that go on speaking."""
+    return any("partition.passed_on" in keeper.log for keeper in keepers)
 
 
 @pytest.mark.parametrize("times", [3, pytest.param(40, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
@@ -63,13 +69,12 @@ async def test_each_devices_commands_are_carried_out_in_order_while_workers_come
     async with three_workers(broker, postgres, namespace) as keepers:
         async with Orderly(broker.url, namespace, devices=24) as orderly:
             await answered(orderly, 200)
+            await eventually(lambda: has_changed_hands(keepers))
             await come_and_go(keepers, orderly, rng=Random(times), times=times)
             await orderly.end()
 
             assert orderly.out_of_order() == []
-        log = "".join(keeper.log for keeper in keepers)
         assert sum(len(keeper.codes) for keeper in keepers) >= times / 2
-    assert "partition.passed_on" in log
     assert orderly.answers > 50 * times
 
 

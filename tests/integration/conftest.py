@@ -6,7 +6,7 @@ import pytest
 
 from devtools.broker import PrivateBroker
 from stream_client import StreamsClient
-from tests.support.fake_worker import FakeWorker
+from tests.support.fake_worker import WITHIN_S, FakeWorker
 from tests.support.proxy import Proxy
 
 
@@ -18,7 +18,9 @@ async def worker(broker: PrivateBroker, namespace: str) -> AsyncIterator[FakeWor
 
 @pytest.fixture
 async def client(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[StreamsClient]:
-    async with StreamsClient(broker.url, namespace=worker.namespace) as client:
+    async with StreamsClient(
+        broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=WITHIN_S
+    ) as client:
         yield client
 
 

@@ -47,7 +47,7 @@ class Way:
         async def are_there() -> bool:
             return (await self.beside.queue_declare(queue, passive=True)).message_count == count
 
-        assert await eventually(are_there, within_s=15)
+        assert await eventually(are_there)
         return [(await self.beside.basic_get(queue, no_ack=True)).body for _ in range(count)]
 
 
@@ -181,7 +181,7 @@ async def test_a_connection_that_dies_before_the_confirms_leaves_them_unknown_at
         proxy.cut()
 
         assert await sending == [UNKNOWN] * 600
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 30
         assert await send(way, to(queue)) == [UNKNOWN]
 
 
@@ -208,7 +208,7 @@ async def test_an_alarm_costs_one_deadline_and_what_it_held_up_arrives_after_it(
         broker.have_memory_again()
 
     assert UNKNOWN in held_up
-    assert took_s < 3
+    assert took_s < 30, "a deadline for each would take minutes"
     assert await send(way, *numbered(queue, range(1_000, 1_200))) == [CONFIRMED] * 200
     assert await way.bodies(queue, 1_200) == [b"%d" % number for number in range(1_200)]
     assert not way.channel.confirmations

@@ -12,7 +12,7 @@ import pytest
 from devtools.broker import PrivateBroker
 from tests.support.broker_side import GOOD, Stranger, bodies, deliveries, options, sessions, take
 from tests.support.proxy import Proxy
-from tests.support.wire import eventually
+from tests.support.wire import ANSWER_WITHIN_S, eventually
 from tests.support.worker_process import WorkerProcess, settings_of
 from worker.amqp.session import Session, apply_topology, missing_topology
 from worker.amqp.topology import TopologyWrong, topology
@@ -40,7 +40,7 @@ async def all_wait(stranger: Stranger, count: int) -> list[int]:
         found = await waiting(stranger)
         return found if sum(found) == count else None
 
-    return await eventually(look, within_s=15) or []
+    return await eventually(look) or []
 
 
 async def adds_up(stranger: Stranger, queues: Sequence[str], count: int) -> bool:
@@ -128,7 +128,7 @@ async def test_of_fewer_one_that_is_lost_hides_none_that_would_go_on_getting_com
     await apply_topology(options(broker.url), topology(namespace, 2))
 
     await asyncio.gather(*(stranger.send(GOOD, device=f"cam-{number}") for number in range(50)))
-    await eventually(partial(adds_up, stranger, ["commands.1", "commands.2"], 50), within_s=15)
+    await eventually(partial(adds_up, stranger, ["commands.1", "commands.2"], 50))
     assert await stranger.ready("commands.4") == 0
 
 
@@ -140,7 +140,7 @@ async def test_a_worker_that_declares_fewer_leads_nothing_where_nobody_consumes(
         pass
 
     await asyncio.gather(*(stranger.send(GOOD, device=f"cam-{number}") for number in range(50)))
-    await eventually(partial(adds_up, stranger, queues, 50), within_s=15)
+    await eventually(partial(adds_up, stranger, queues, 50))
     assert sum(await waiting(stranger)) + await stranger.ready("commands") == 50
 
 
@@ -284,7 +284,7 @@ async def test_lost_again_and_again_its_successors_get_everything_in_order(
             sessions(proxy.url, namespace, partitions=PARTITIONS, prefetch=50).open() as session,
         ):
             await all_wait(stranger, 90 - lost)
-            taken = await session.consumer.take(10, within_s=5)
+            taken = await session.consumer.take(10, within_s=ANSWER_WITHIN_S)
             await session.settlement.acknowledge([taken[len(taken) // 2].delivery])
             await all_wait(stranger, 89 - lost)
             proxy.cut()
@@ -311,11 +311,11 @@ async def test_one_that_came_back_too_often_goes_alone(
         await take(session, 3)
 
     async with opening.open() as session:
-        alone = await session.consumer.take(10, within_s=5)
+        alone = await session.consumer.take(10, within_s=ANSWER_WITHIN_S)
         assert bodies(alone) == [b"0"]
         assert await session.consumer.take(10, within_s=0.2) == []
         await session.settlement.acknowledge(deliveries(alone))
-        assert bodies(await session.consumer.take(1, within_s=5)) == [b"1"]
+        assert bodies(await session.consumer.take(1, within_s=ANSWER_WITHIN_S)) == [b"1"]
 
 
 async def test_a_worker_with_more_than_its_share_passes_partitions_on_and_nothing_is_overtaken(
@@ -347,12 +347,12 @@ async def test_a_worker_with_more_than_its_share_passes_partitions_on_and_nothin
             sent += 5
             return len([s for s in other.consumer.sources if s.is_partition and s.is_ours]) == 2
 
-        await eventually(both_work, within_s=30)
+        await eventually(both_work)
 
         async def is_all_done() -> bool:
             return len(order) == sent * len(devices)
 
-        await eventually(is_all_done, within_s=15)
+        await eventually(is_all_done)
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)

@@ -27,6 +27,7 @@ from worker.service.messages import Confirmation
 CONFIRMED, REFUSED, UNKNOWN = Confirmation.CONFIRMED, Confirmation.REFUSED, Confirmation.UNKNOWN
 GIVEN_UP = Confirmation.GIVEN_UP
 HELD_UP = Confirmation.HELD_UP
+CONFIRM_TIMEOUT_S = 2.0  # what opens a session has to be confirmed within it too
 FORGED = "amq.rabbitmq.reply-to.AAAA.BBBB"
 
 
@@ -138,7 +139,7 @@ async def test_a_dead_letter_is_told_from_others_with_its_message_id(session: Se
 async def test_what_a_paused_broker_does_not_confirm_is_unknown_within_the_deadline(
     broker: PrivateBroker, namespace: str
 ) -> None:
-    async with sessions(broker.url, namespace, confirm_timeout_s=0.5).open() as session:
+    async with sessions(broker.url, namespace, confirm_timeout_s=CONFIRM_TIMEOUT_S).open() as session:
         broker.pause()
         try:
             began_s = time.monotonic()
@@ -148,13 +149,13 @@ async def test_what_a_paused_broker_does_not_confirm_is_unknown_within_the_deadl
             broker.resume()
 
     assert ends == [UNKNOWN] * 3
-    assert took_s < 3
+    assert took_s < 6 * CONFIRM_TIMEOUT_S
 
 
 async def test_a_thousand_that_are_not_confirmed_cost_one_deadline(broker: PrivateBroker, namespace: str) -> None:
     async with (
         Proxy(broker.url) as proxy,
-        sessions(proxy.url, namespace, confirm_timeout_s=0.5).open() as session,
+        sessions(proxy.url, namespace, confirm_timeout_s=CONFIRM_TIMEOUT_S).open() as session,
     ):
         proxy.freeze()
         began_s = time.monotonic()
@@ -164,7 +165,7 @@ async def test_a_thousand_that_are_not_confirmed_cost_one_deadline(broker: Priva
         )
 
         assert ends == [UNKNOWN] * 2_000
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 6 * CONFIRM_TIMEOUT_S
         proxy.thaw()
 
 
@@ -174,8 +175,9 @@ async def test_a_line_that_is_cut_in_the_middle_leaves_nobody_waiting(
     """aiormq forgets who waits for a place in its write queue; the deadline would be theirs."""
     async with (
         Proxy(broker.url) as proxy,
-        sessions(proxy.url, namespace, confirm_timeout_s=30, in_flight_max=2_000).open() as session,
+        sessions(proxy.url, namespace, confirm_timeout_s=100, in_flight_max=2_000).open() as session,
     ):
+        proxy.freeze("to_client")  # lest the last confirm is faster than the cut
         publishing = asyncio.create_task(session.publisher.publish([event(number) for number in range(2_000)]))
         before_bytes = proxy.passed_bytes()
 
@@ -190,7 +192,7 @@ async def test_a_line_that_is_cut_in_the_middle_leaves_nobody_waiting(
 
         assert UNKNOWN in ends
         assert REFUSED not in ends
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 50
 
 
 async def test_without_the_events_exchange_it_is_unknown_and_the_epoch_ends(
@@ -200,7 +202,7 @@ async def test_without_the_events_exchange_it_is_unknown_and_the_epoch_ends(
 
     assert UNKNOWN in await session.publisher.publish([event(), event(), event()])
     with pytest.raises(Exception, match="the connection is gone"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await session.consumer.watch()
 
 
@@ -235,7 +237,7 @@ async def hears(heard: list[AbstractIncomingMessage], count: int) -> None:
     async def look() -> bool:
         return len(heard) >= count
 
-    await eventually(look, within_s=10)
+    await eventually(look)
 
 
 async def test_an_honest_direct_reply_arrives(session: Session, asker: Asker) -> None:
@@ -271,17 +273,20 @@ async def test_a_forged_address_costs_neither_the_honest_beside_it_nor_the_epoch
     watching.cancel()
 
 
-async def test_a_forged_address_among_hundreds_costs_no_deadline(session: Session, asker: Asker) -> None:
-    """The options' confirm deadline is 10 s; a publisher that is stuck when the connection ends would take it."""
+async def test_a_forged_address_among_hundreds_costs_no_deadline(
+    broker: PrivateBroker, namespace: str, asker: Asker
+) -> None:
+    """A publisher that is stuck when the connection ends would take a confirm's deadline."""
     address, heard = await asker()
     replies = [reply(address) for _ in range(200)]
-    began_s = time.monotonic()
+    async with sessions(broker.url, namespace, confirm_timeout_s=100).open() as session:
+        began_s = time.monotonic()
 
-    ends = await session.publisher.publish([*replies[:20], reply(FORGED), *replies[20:]])
+        ends = await session.publisher.publish([*replies[:20], reply(FORGED), *replies[20:]])
 
-    assert ends[:20] + ends[21:] == [CONFIRMED] * 200
-    assert time.monotonic() - began_s < 8
-    await hears(heard, 200)
+        assert ends[:20] + ends[21:] == [CONFIRMED] * 200
+        assert time.monotonic() - began_s < 50
+        await hears(heard, 200)
 
 
 async def test_nothing_but_forged_addresses_do_not_end_the_epoch(session: Session) -> None:
@@ -338,7 +343,7 @@ async def silent_queue(broker: PrivateBroker, stranger: Stranger) -> AbstractQue
 
 
 async def test_silence_about_one_queue_costs_nobody_else_a_confirm(broker: PrivateBroker, namespace: str) -> None:
-    opening = sessions(broker.url, namespace, confirm_timeout_s=1.0)
+    opening = sessions(broker.url, namespace, confirm_timeout_s=CONFIRM_TIMEOUT_S)
     async with opening.open() as session, Stranger(broker.url, namespace) as stranger:
         silent = await silent_queue(broker, stranger)
         await silent.bind(f"{namespace}.events", "stream.*.cam-2")

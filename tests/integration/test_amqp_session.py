@@ -9,7 +9,7 @@ import pytest
 from devtools.broker import PrivateBroker
 from tests.support.broker_side import GOOD, Stranger, bodies, deliveries, event, sessions, take
 from tests.support.proxy import Proxy
-from tests.support.wire import eventually
+from tests.support.wire import ANSWER_WITHIN_S, eventually
 from worker.amqp.session import Session, Sessions
 from worker.service.messages import Confirmation, Received
 from worker.service.ports import EpochOver, InboxClosed
@@ -166,7 +166,7 @@ async def test_a_queue_that_is_deleted_ends_the_epoch(session: Session, stranger
 
     await stranger.channel.queue_delete(f"{stranger.namespace}.commands")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(ANSWER_WITHIN_S):
         with pytest.raises(EpochOver, match="was the queue deleted"):
             await watching
         with pytest.raises(EpochOver):
@@ -184,7 +184,7 @@ async def test_either_of_two_connections_that_is_lost_ends_the_epoch(
 
         proxy.number(which).cut()
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(ANSWER_WITHIN_S):
             with pytest.raises(EpochOver, match="the connection is gone"):
                 await watching
             with pytest.raises(EpochOver, match="the connection is gone"):
@@ -202,7 +202,7 @@ async def test_nothing_works_on_and_nothing_hangs_after_the_line_was_cut(
             taken = await take(session, 1)
             proxy.cut()
 
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 with pytest.raises(EpochOver):
                     await session.consumer.watch()
                 assert await session.publisher.publish([event()]) == [Confirmation.UNKNOWN]
@@ -218,7 +218,7 @@ async def test_a_missed_heartbeat_ends_the_epoch(broker: PrivateBroker, namespac
     async with Proxy(broker.url) as proxy, sessions(proxy.url, namespace, heartbeat_s=1).open() as session:
         proxy.freeze()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(ANSWER_WITHIN_S):
             with pytest.raises(EpochOver, match="not heard of for three heartbeats"):
                 await session.consumer.watch()
         proxy.thaw()
@@ -231,7 +231,7 @@ async def test_a_publish_that_waits_when_the_heartbeat_is_missed_is_unknown(
     async with Proxy(broker.url) as proxy, sessions(proxy.url, namespace, heartbeat_s=1).open() as session:
         proxy.freeze()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(ANSWER_WITHIN_S):
             ends = await session.publisher.publish([event(number) for number in range(50)])
         assert ends == [Confirmation.UNKNOWN] * 50
         proxy.thaw()
@@ -239,13 +239,13 @@ async def test_a_publish_that_waits_when_the_heartbeat_is_missed_is_unknown(
 
 async def test_a_frozen_broker_is_left_within_a_few_seconds(broker: PrivateBroker, namespace: str) -> None:
     async with Proxy(broker.url) as proxy:
-        async with sessions(proxy.url, namespace, settle_timeout_s=0.2).open() as session:
+        async with sessions(proxy.url, namespace, settle_timeout_s=1, heartbeat_s=300).open() as session:
             proxy.freeze()
             await session.consumer.close()
             with pytest.raises(EpochOver):
                 await session.consumer.watch()
             began_s = time.monotonic()
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 30
         proxy.thaw()
 
 
@@ -256,16 +256,16 @@ async def test_a_broker_that_takes_no_more_bytes_is_left_within_a_few_seconds(
     large = [event(number, body=b"x" * 200_000) for number in range(200)]
     async with Proxy(broker.url) as proxy:
         before = asyncio.all_tasks()
-        async with sessions(proxy.url, namespace, confirm_timeout_s=1).open() as session:
+        async with sessions(proxy.url, namespace, confirm_timeout_s=2, heartbeat_s=300).open() as session:
             proxy.freeze()
             assert Confirmation.CONFIRMED not in await session.publisher.publish(large)
             began_s = time.monotonic()
-        assert time.monotonic() - began_s < 6
+        assert time.monotonic() - began_s < 30
 
         async def are_gone() -> bool:
             return not [task for task in asyncio.all_tasks() - before if not task.get_name().startswith("proxy.")]
 
-        assert await eventually(are_gone, within_s=5)
+        assert await eventually(are_gone)
 
 
 async def test_a_memory_alarm_is_said_and_nothing_is_taken_in(broker: PrivateBroker, namespace: str) -> None:
@@ -298,7 +298,7 @@ async def test_one_epoch_after_another_leaves_no_task_behind(opening: Sessions) 
     async def are_gone() -> bool:
         return asyncio.all_tasks() <= before
 
-    assert await eventually(are_gone, within_s=5)
+    assert await eventually(are_gone)
 
 
 async def test_what_goes_wrong_inside_an_epoch_closes_it_and_comes_out(

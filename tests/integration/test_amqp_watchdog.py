@@ -1,6 +1,7 @@
 """The watchdog on a real broker: an epoch that hears nothing any more ends, and says why."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from pamqp.commands import Basic
 from devtools.broker import PrivateBroker
 from tests.support.broker_side import GOOD, Stranger, deliveries, letter, sessions, take
 from tests.support.proxy import Proxy
+from tests.support.wire import ANSWER_WITHIN_S
 from worker.amqp.session import Session
 from worker.service.ports import EpochOver
 
@@ -31,7 +33,7 @@ async def stranger(broker: PrivateBroker, namespace: str, session: Session) -> A
 
 async def end_of(session: Session) -> str:
     """Wait until the epoch is over, and return why."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(ANSWER_WITHIN_S):
         with pytest.raises(EpochOver) as over:
             await session.consumer.watch()
     assert not session.consumer.is_consuming
@@ -62,7 +64,6 @@ async def test_a_consumer_that_is_gone_without_a_word_ends_the_epoch(session: Se
 async def test_messages_that_go_to_nobody_end_the_epoch(
     session: Session, stranger: Stranger, broker: PrivateBroker
 ) -> None:
-    await cancel_in_silence(session)
     async with Stranger(broker.url, stranger.namespace) as other:
         await other.channel.set_qos(prefetch_count=1)
         queue = await other.channel.get_queue(f"{stranger.namespace}.commands", ensure=False)
@@ -71,7 +72,9 @@ async def test_messages_that_go_to_nobody_end_the_epoch(
         async def hold(_: object) -> None:
             held.set()
 
-        await queue.consume(hold)
+        await queue.consume(hold)  # before ours is gone: a queue without any is deaf too
+        await cancel_in_silence(session)
+        await stranger.until_consumers("commands", 1)
         await stranger.send(GOOD, GOOD, GOOD)
         await held.wait()
 
@@ -149,11 +152,11 @@ async def test_a_silent_connection_ends_the_epoch_before_the_heartbeat_does(
     broker: PrivateBroker, namespace: str
 ) -> None:
     async with Proxy(broker.url) as proxy:
-        opening = sessions(proxy.url, namespace, watchdog_s=WATCHDOG_S, confirm_timeout_s=0.5, heartbeat_s=60)
+        opening = sessions(proxy.url, namespace, watchdog_s=WATCHDOG_S, confirm_timeout_s=1, heartbeat_s=300)
         async with opening.open() as session:
             proxy.freeze()
 
-            assert "look at the queues: no answer within 0.5 s" in await end_of(session)
+            assert "look at the queues: no answer within 1 s" in await end_of(session)
             proxy.thaw()
 
 
@@ -162,11 +165,11 @@ async def test_an_epoch_opens_one_channel_for_all_its_looks(
 ) -> None:
     del stranger
 
-    async def channels() -> int:
+    async def channels() -> Counter[str]:
         listed = await asyncio.to_thread(broker.ctl, "list_channels", "connection", "--quiet")
-        return len(listed.split())
+        return Counter(listed.split())
 
     before = await channels()
     await assert_it_lives(session)
 
-    assert await channels() == before
+    assert await channels() <= before  # of others there may be fewer: some still close

@@ -9,6 +9,7 @@ from devtools.broker import PrivateBroker
 from tests.support.broker_ports import PREFETCH, Ends, Epoch, FakeEnds, RealEnds, number_of, numbers_of
 from tests.support.broker_side import Stranger, event, letter, options
 from tests.support.proxy import Proxy
+from tests.support.wire import ANSWER_WITHIN_S
 from worker.amqp.session import apply_topology
 from worker.amqp.topology import topology
 from worker.service.messages import Confirmation, Incoming
@@ -31,7 +32,7 @@ async def take(epoch: Epoch, count: int) -> list[Incoming]:
     """Take so many, however many come at a time."""
     taken: list[Incoming] = []
     while len(taken) < count:
-        some = await epoch.inbox.take(count - len(taken), within_s=15)
+        some = await epoch.inbox.take(count - len(taken), within_s=ANSWER_WITHIN_S)
         assert 0 < len(some) <= count - len(taken)
         taken += some
     return taken
@@ -41,14 +42,12 @@ async def settle(epoch: Epoch, *messages: Incoming) -> None:
     await epoch.settlement.acknowledge([message.delivery for message in messages])
 
 
-async def left(ends: Ends) -> list[int]:
-    """What the next epoch gets."""
+async def left(ends: Ends, count: int) -> list[int]:
+    """What the next epoch gets: so many, and whatever comes beyond them."""
     async with ends.epoch() as epoch:
         await epoch.inbox.widen()
-        numbers: list[int] = []
-        while some := await epoch.inbox.take(100, within_s=0.5):
-            numbers += numbers_of(some)
-        return sorted(numbers)
+        numbers = numbers_of(await take(epoch, count))
+        return sorted(numbers + numbers_of(await epoch.inbox.take(100, within_s=0.2)))
 
 
 async def test_they_are_taken_in_the_order_in_which_they_were_sent(ends: Ends) -> None:
@@ -72,7 +71,7 @@ async def test_until_it_is_widened_one_is_in_hand_at_a_time(ends: Ends) -> None:
     await ends.send(0, 1, 2)
     async with ends.epoch() as epoch:
         for number in range(3):
-            (message,) = await epoch.inbox.take(10, within_s=15)
+            (message,) = await epoch.inbox.take(10, within_s=ANSWER_WITHIN_S)
             assert number_of(message) == number
             assert await epoch.inbox.take(10, within_s=0.05) == []
             await settle(epoch, message)
@@ -128,7 +127,7 @@ async def test_what_is_not_settled_comes_again_and_what_is_settled_does_not(ends
         await settle(epoch)
         await settle(epoch, taken[0])
 
-    assert await left(ends) == [2, 3, 5]
+    assert await left(ends, 3) == [2, 3, 5]
 
 
 async def test_what_was_never_taken_comes_again(ends: Ends) -> None:
@@ -137,7 +136,7 @@ async def test_what_was_never_taken_comes_again(ends: Ends) -> None:
         await epoch.inbox.widen()
         await take(epoch, 1)
 
-    assert await left(ends) == [0, 1, 2, 3]
+    assert await left(ends, 4) == [0, 1, 2, 3]
 
 
 async def test_what_is_given_to_the_broker_does_not_come_again(ends: Ends) -> None:
@@ -148,7 +147,7 @@ async def test_what_is_given_to_the_broker_does_not_come_again(ends: Ends) -> No
         await epoch.settlement.give_to_broker([letter(taken[1])])
         await settle(epoch, taken[0])
 
-    assert await left(ends) == [2]
+    assert await left(ends, 1) == [2]
 
 
 async def test_two_workers_never_have_the_same_in_hand(ends: Ends) -> None:
@@ -173,10 +172,10 @@ async def test_closed_what_is_in_hand_can_be_taken_and_then_no_more(ends: Ends) 
 
         for _ in range(2):
             with pytest.raises(InboxClosed):
-                await epoch.inbox.take(10, within_s=15)
+                await epoch.inbox.take(10, within_s=ANSWER_WITHIN_S)
         await settle(epoch, *first, *in_hand)
 
-    assert await left(ends) == [3]
+    assert await left(ends, 1) == [3]
 
 
 async def test_who_waits_for_a_delivery_hears_that_it_was_closed(ends: Ends) -> None:
@@ -197,7 +196,7 @@ async def test_after_the_connection_is_lost_everything_says_so_and_nothing_hangs
         watching = asyncio.create_task(epoch.inbox.watch())
         await ends.lose()
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(ANSWER_WITHIN_S):
             with pytest.raises(EpochOver):
                 await watching
             for _ in range(2):
@@ -210,7 +209,7 @@ async def test_after_the_connection_is_lost_everything_says_so_and_nothing_hangs
             assert await epoch.publisher.publish([event(), event()]) == [UNKNOWN, UNKNOWN]
             await epoch.inbox.close()
 
-    assert await left(ends) == [0, 1]
+    assert await left(ends, 2) == [0, 1]
 
 
 async def test_a_connection_that_is_lost_is_no_longer_widened(ends: Ends) -> None:
@@ -249,7 +248,7 @@ async def test_paused_nothing_new_comes_and_what_is_in_hand_can_be_taken_and_set
         await settle(epoch, *first, *in_hand)
         assert await epoch.inbox.take(10, within_s=0.2) == []
 
-    assert await left(ends) == [3]
+    assert await left(ends, 1) == [3]
 
 
 async def test_resumed_one_at_a_time_comes_beside_what_was_in_hand(ends: Ends) -> None:
@@ -263,13 +262,13 @@ async def test_resumed_one_at_a_time_comes_beside_what_was_in_hand(ends: Ends) -
         await epoch.inbox.resume()
 
         for number in (2, 3):
-            (message,) = await epoch.inbox.take(10, within_s=15)
+            (message,) = await epoch.inbox.take(10, within_s=ANSWER_WITHIN_S)
             assert number_of(message) == number
             assert await epoch.inbox.take(10, within_s=0.2) == []
             await settle(epoch, message)
         await settle(epoch, *in_hand)
 
-    assert await left(ends) == []
+    assert await left(ends, 0) == []
 
 
 async def test_resumed_it_can_be_widened_again(ends: Ends) -> None:
@@ -292,7 +291,7 @@ async def test_a_pause_is_not_ended_by_widening(ends: Ends) -> None:
 
         assert await epoch.inbox.take(10, within_s=0.2) == []
 
-    assert await left(ends) == [0]
+    assert await left(ends, 1) == [0]
 
 
 async def test_a_pause_before_the_start_says_so_and_holds_nothing_up(ends: Ends) -> None:
@@ -316,9 +315,9 @@ async def test_closed_it_is_neither_paused_nor_resumed(ends: Ends) -> None:
 
         assert await epoch.inbox.pause(), "it had been started"
         with pytest.raises(InboxClosed):
-            await epoch.inbox.take(10, within_s=15)
+            await epoch.inbox.take(10, within_s=ANSWER_WITHIN_S)
 
-    assert await left(ends) == [0]
+    assert await left(ends, 1) == [0]
 
 
 async def test_closed_before_its_start_there_is_nothing_to_wait_for(ends: Ends) -> None:

@@ -87,10 +87,10 @@ async def test_an_asker_by_a_direct_address_is_not_answered_after_so_long(gravey
 
 
 async def test_what_a_worker_would_refuse_for_its_age_stays_a_letter(graveyard: Graveyard) -> None:
-    await graveyard.bury(b"sent long ago", message_id="sent", timestamp=datetime.now(UTC) - timedelta(seconds=90))
-    await graveyard.bury(b"dead long ago", message_id="dead", died_s_ago=90)
-    await graveyard.bury(b"in time", message_id="young", died_s_ago=30)
-    memory = {"STREAMS_HANDLED_RETENTION_S": "60"}
+    await graveyard.bury(b"sent long ago", message_id="sent", timestamp=datetime.now(UTC) - timedelta(minutes=15))
+    await graveyard.bury(b"dead long ago", message_id="dead", died_s_ago=900)
+    await graveyard.bury(b"in time", message_id="young", died_s_ago=300)
+    memory = {"STREAMS_HANDLED_RETENTION_S": "600"}
 
     would = await graveyard.dead("replay", "--dry-run", **memory)
     would_json = await graveyard.dead("replay", "--dry-run", "--json", **memory)

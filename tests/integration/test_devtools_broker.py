@@ -18,8 +18,8 @@ from devtools.waiting import seen
 
 pytestmark = pytest.mark.slow
 
-GONE_WITHIN_S = 10.0
-ANSWER_WITHIN_S = 10.0
+GONE_WITHIN_S = 60.0
+ANSWER_WITHIN_S = 60.0
 # A quorum queue that is younger when its node is killed comes back as a name that answers nothing.
 SETTLED_AFTER_S = 1.5
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from devtools.broker import PrivateBroker
+from devtools.ports import free_port
 from devtools.project import ROOT
 from devtools.terminal import lines
 from devtools.tree import alive, descendants
@@ -44,7 +45,9 @@ class Foreground:
             f"--worker={self.worker}",
             f"--folder={folder / 'broker'}",
         ]
-        environment = {**os.environ, "STANDIN_JOURNAL": str(self._journal), **settings}
+        # A port of its own: others of these, in a process beside, find the usual one free at the same moment.
+        own = {"STANDIN_JOURNAL": str(self._journal), "STREAMS_HTTP_PORT": str(free_port())}
+        environment = {**os.environ, **own, **settings}
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 command, cwd=ROOT, env=environment, stdout=out, stderr=err, start_new_session=True
@@ -186,7 +189,7 @@ def test_where_the_health_port_is_taken_it_takes_another(start: Callable[..., Fo
                 other.listen()
                 break
             time.sleep(0.1)
-        foreground = start(STREAMS_AMQP_URL="amqp://127.0.0.1:1/")
+        foreground = start(STREAMS_AMQP_URL="amqp://127.0.0.1:1/", STREAMS_HTTP_PORT="")
         foreground.until_ready()
     port = foreground.journal[1].removeprefix("health ")
     assert port != "9464"

@@ -66,7 +66,7 @@ class FullQueues(RawPublisher):
         refuses = table((b"x-max-length", b"I" + bytes(4)), (b"x-overflow", text(b"reject-publish")))
         exclusive = b"\x04"
         self._send_method(1, QUEUE, 10, b"\x00\x00" + short(name.encode()) + exclusive + refuses)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await self._method() == (QUEUE, 11)
 
 

@@ -226,7 +226,7 @@ async def test_looking_does_not_wait_for_a_worker_that_writes(tmp_path: Path) ->
     url = f"sqlite:///{tmp_path}/streams.db"
     await _upgrade(url)
     async with opened_store(url) as store, store._engine.begin():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await _current(url) == runner.head()
 
 

@@ -87,7 +87,7 @@ async def test_a_subscriber_may_have_a_queue_of_its_own_and_bind_it(
         events = await worker.get_exchange(f"{place.namespace}.events", ensure=False)
         await events.publish(aio_pika.Message(b"{}"), "stream.created.cam-1")
 
-    async with queue.iterator(timeout=10) as heard:
+    async with queue.iterator(timeout=60) as heard:
         event = await anext(aiter(heard))
         await event.ack()
 

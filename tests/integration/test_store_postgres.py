@@ -210,7 +210,7 @@ async def test_a_session_that_is_ended_by_an_administrator_is_unavailable_and_th
 async def test_the_works_own_error_passes_through_even_where_there_is_no_session_to_roll_back(
     postgres: PrivatePostgres, url: str, store: SqlStore
 ) -> None:
-    async with opened_store(url, options=StoreOptions(statement_timeout_s=0.1)) as hasty:
+    async with opened_store(url, options=StoreOptions(statement_timeout_s=1)) as hasty:
 
         async def work(transaction: Transaction) -> None:
             await transaction.load(Wanted(creating=frozenset({"cam-1"})))
@@ -249,7 +249,7 @@ async def test_a_session_that_is_lost_during_commit_leaves_it_unknown(store: Sql
 
 async def test_a_commit_that_outlasts_the_drivers_patience_is_unknown(url: str, store: SqlStore) -> None:
     await at_commit(store, "PERFORM pg_sleep(60)")
-    async with opened_store(url, options=StoreOptions(statement_timeout_s=0.2)) as hasty:
+    async with opened_store(url, options=StoreOptions(statement_timeout_s=1)) as hasty:
         with pytest.raises(CommitUnknown, match="TimeoutError"):
             await begin(hasty, a_stream())
         assert not (await load(hasty, devices=frozenset({"cam-1"}))).streams
@@ -257,8 +257,8 @@ async def test_a_commit_that_outlasts_the_drivers_patience_is_unknown(url: str, 
 
 async def test_a_commit_that_nobody_answers_is_unknown(url: str, store: SqlStore) -> None:
     await at_commit(store, "PERFORM pg_sleep(60)")
-    async with opened_store(url, options=StoreOptions(commit_timeout_s=0.2)) as hasty:
-        with pytest.raises(CommitUnknown, match=r"longer than 0\.2 s"):
+    async with opened_store(url, options=StoreOptions(commit_timeout_s=1)) as hasty:
+        with pytest.raises(CommitUnknown, match="longer than 1 s"):
             await begin(hasty, a_stream())
         assert not (await load(hasty)).streams
 
@@ -273,13 +273,13 @@ async def test_a_conflict_that_shows_at_commit_is_a_conflict(store: SqlStore) ->
 
 
 async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(url: str, store: SqlStore) -> None:
-    async with opened_store(url, options=StoreOptions(transaction_timeout_s=0.2)) as hasty:
+    async with opened_store(url, options=StoreOptions(transaction_timeout_s=1)) as hasty:
 
         async def work(transaction: Transaction) -> None:
             await transaction.load(Wanted(creating=frozenset({"cam-1"})))
             await asyncio.Event().wait()
 
-        with pytest.raises(StoreUnavailable, match=r"longer than 0\.2 s"):
+        with pytest.raises(StoreUnavailable, match="longer than 1 s"):
             await hasty.transact(work)
         await begin(store, a_stream())
         assert (await load(hasty, devices=frozenset({"cam-1"}))).streams
@@ -287,7 +287,7 @@ async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(ur
 
 @pytest.mark.parametrize(
     "options",
-    [StoreOptions(transaction_timeout_s=0.3), StoreOptions(statement_timeout_s=0.1)],
+    [StoreOptions(transaction_timeout_s=1, statement_timeout_s=60), StoreOptions(statement_timeout_s=1)],
     ids=["ours", "driver"],
 )
 async def test_a_server_that_freezes_is_given_up_within_the_deadline(
@@ -306,7 +306,7 @@ async def test_a_server_that_freezes_is_given_up_within_the_deadline(
                 await hasty.transact(work)
         finally:
             postgres.resume()
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30, "the other deadlines are a minute"
         assert not (await load(hasty, devices=frozenset({"cam-1", "cam-2"}))).devices
     await begin(store, a_stream())
 

@@ -55,7 +55,7 @@ async def test_readers_cannot_write_and_do_not_wait_for_the_pipeline(store: SqlS
     assert store._reader
     async with store._engine.begin() as writing:
         await writing.execute(text("INSERT INTO devices (id, sequence) VALUES ('cam-1', 0)"))
-        await asyncio.wait_for(store.ping(), timeout=2)
+        await asyncio.wait_for(store.ping(), timeout=60)
         async with store._reader.connect() as reading:
             assert (await reading.execute(text("SELECT count(*) FROM devices"))).scalar_one() == 0
             assert (await reading.execute(text("PRAGMA query_only"))).scalar_one() == 1
@@ -69,7 +69,7 @@ async def test_a_file_that_another_writes_to_is_unavailable_at_once_and_back_lat
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="locked"):
         await begin(store, a_stream())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4, "the driver's own patience is five seconds"
     other.rollback()
     other.close()
     await begin(store, a_stream())
@@ -171,8 +171,8 @@ async def test_two_workers_on_one_file_wait_for_each_other(file: Path) -> None:
 
 
 async def test_work_that_takes_for_ever_is_given_up_and_the_next_goes_through(file: Path) -> None:
-    async with made_store(f"sqlite:///{file}", options=StoreOptions(transaction_timeout_s=0.2)) as store:
-        with pytest.raises(StoreUnavailable, match=r"longer than 0\.2 s"):
+    async with made_store(f"sqlite:///{file}", options=StoreOptions(transaction_timeout_s=1)) as store:
+        with pytest.raises(StoreUnavailable, match="longer than 1 s"):
             await store.transact(lambda _: asyncio.Event().wait())
         await begin(store, a_stream())
 

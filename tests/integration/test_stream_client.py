@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from functools import partial
 
 import aio_pika
 import pytest
@@ -24,6 +25,10 @@ from stream_client import (
 from stream_client.line import REFUSALS_MAX
 from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, created, silent
 from tests.support.proxy import Proxy
+from tests.support.wire import eventually
+
+patient = partial(StreamsClient, timeout_s=WITHIN_S, attempt_s=WITHIN_S)
+insistent = partial(StreamsClient, timeout_s=WITHIN_S, attempt_s=0.5)
 
 
 async def test_each_reply_reaches_the_one_who_asked(worker: FakeWorker, client: StreamsClient) -> None:
@@ -76,16 +81,17 @@ async def test_a_problem_is_raised_and_a_request_returns_it(worker: FakeWorker, 
 async def test_a_silent_worker_is_asked_again_with_the_same_message_id(
     broker: PrivateBroker, worker: FakeWorker
 ) -> None:
-    worker.answer = silent
     async with StreamsClient(
-        broker.url, namespace=worker.namespace, timeout_s=1.5, attempt_s=0.3, attempts_max=3
+        broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0, attempts_max=3
     ) as client:
+        await client.create("cam-0")  # it connects: a try whose time that takes asks nobody
+        worker.answer = silent
         with pytest.raises(StreamTimeout, match="is a worker running"):
             await client.request("stream.create", {"device_id": "cam-1"}, message_id="the-one")
 
     commands = [worker.received.get_nowait() for _ in range(worker.received.qsize())]
-    assert len(commands) == 3
-    assert {command.message_id for command in commands} == {"the-one"}
+    asked = [command for command in commands if command.routing_key == "cam-1"]
+    assert [command.message_id for command in asked] == ["the-one"] * 3
 
 
 async def test_a_reply_to_an_earlier_try_counts_and_the_second_is_ignored(
@@ -100,7 +106,7 @@ async def test_a_reply_to_an_earlier_try_counts_and_the_second_is_ignored(
             await worker.send(early[1], a_reply("second"))
 
     worker.answer = late
-    async with StreamsClient(broker.url, namespace=worker.namespace, attempt_s=0.3) as client:
+    async with insistent(broker.url, namespace=worker.namespace) as client:
         assert (await client.create("cam-1")).stream.device_id == "first"
         worker.answer = created
         assert (await client.create("cam-2")).stream.device_id == "cam-2"
@@ -114,7 +120,7 @@ async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(proxy: 
         return await created(command, number)
 
     worker.answer = cut_the_first
-    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+    async with patient(proxy.url, namespace=worker.namespace) as client:
         reply = await client.create("cam-1")
 
     first, second = worker.received.get_nowait(), worker.received.get_nowait()
@@ -123,7 +129,7 @@ async def test_a_command_keeps_its_message_id_when_the_connection_is_cut(proxy: 
 
 
 async def test_a_connection_that_falls_silent_is_left_for_a_new_one(proxy: Proxy, worker: FakeWorker) -> None:
-    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=0.5) as client:
+    async with insistent(proxy.url, namespace=worker.namespace) as client:
         await client.create("cam-1")
         proxy.present().freeze()
 
@@ -133,7 +139,7 @@ async def test_a_connection_that_falls_silent_is_left_for_a_new_one(proxy: Proxy
 async def test_a_command_that_was_cut_off_before_its_confirm_is_sent_again(
     proxy: Proxy, worker: FakeWorker
 ) -> None:
-    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=WITHIN_S) as client:
+    async with patient(proxy.url, namespace=worker.namespace) as client:
         await client.create("cam-1")
         silent_line = proxy.present().freeze()
         request = asyncio.create_task(client.create("cam-2"))
@@ -204,7 +210,7 @@ async def test_a_full_queue_makes_it_unavailable(broker: PrivateBroker, worker: 
     queue = await worker.channel.declare_queue(exclusive=True, arguments=full)
     await queue.bind(f"{worker.namespace}.commands", "#")
 
-    async with StreamsClient(broker.url, namespace=worker.namespace, attempts_max=2) as client:
+    async with patient(broker.url, namespace=worker.namespace, attempts_max=2) as client:
         with pytest.raises(StreamUnavailable, match="its queue is full"):
             await client.create("cam-1")
 
@@ -218,7 +224,7 @@ async def test_a_queue_that_keeps_refusing_is_tried_over_another_connection(
     queue = await worker.channel.declare_queue(exclusive=True, arguments=full)
     await queue.bind(f"{worker.namespace}.commands", "#")
 
-    async with StreamsClient(proxy.url, namespace=worker.namespace, attempts_max=REFUSALS_MAX) as client:
+    async with patient(proxy.url, namespace=worker.namespace, attempts_max=REFUSALS_MAX) as client:
         with pytest.raises(StreamUnavailable, match="its queue is full"):
             await client.create("cam-1")
         assert set(proxy.names) <= {0}
@@ -226,7 +232,11 @@ async def test_a_queue_that_keeps_refusing_is_tried_over_another_connection(
         await queue.delete()
         worker.answer = created
         assert (await client.create("cam-1")).stream.device_id == "cam-1"
-        assert set(proxy.names) == {1}
+
+        async def is_left() -> bool:
+            return set(proxy.names) == {1}
+
+        await eventually(is_left)  # nobody waits for the goodbye
 
 
 async def test_a_broker_that_is_away_makes_it_unavailable() -> None:
@@ -238,9 +248,27 @@ async def test_a_broker_that_is_away_makes_it_unavailable() -> None:
 
 
 async def test_when_time_runs_out_it_is_told_what_was_wrong_and_where() -> None:
-    async with StreamsClient("amqp://127.0.0.1:1/", timeout_s=0.5, attempts_max=1000) as client:
+    async with StreamsClient("amqp://127.0.0.1:1/", timeout_s=1.0, attempts_max=1000) as client:
         with pytest.raises(StreamUnavailable, match=r"127\.0\.0\.1:1 cannot be reached: .*Connect call failed"):
             await client.create("cam-1")
+
+
+async def test_where_a_try_is_cut_short_it_is_told_what_was_wrong_before(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="stream_client")
+    refusing = proxy.refuse()
+    async with StreamsClient(proxy.url, timeout_s=1.0, attempt_s=WITHIN_S) as client:
+        request = asyncio.create_task(client.create("cam-1"))
+        while "command.attempt_failed" not in [record.message for record in caplog.records]:
+            await asyncio.wait({request}, timeout=0.01)
+        proxy.freeze()
+        refusing.remove()
+
+        with pytest.raises(StreamUnavailable) as raised:
+            await request
+
+    assert "no answer" not in str(raised.value)
 
 
 async def test_a_broker_that_says_nothing_is_named() -> None:

@@ -59,15 +59,14 @@ async def test_a_command_that_came_too_early_is_sent_again_when_the_worker_has_s
 
 
 async def test_who_has_no_time_to_wait_is_told_at_once(worker: FakeWorker, client: StreamsClient) -> None:
-    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=3.0)
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=600.0)
     worker.answer = refusing(1, early)
-    began_s = time.monotonic()
 
-    with pytest.raises(StreamTooManyRequests) as raised:
-        await client.create("cam-1", timeout_s=2.0)
+    async with asyncio.timeout(WITHIN_S):
+        with pytest.raises(StreamTooManyRequests) as raised:
+            await client.create("cam-1", timeout_s=300)
 
-    assert raised.value.problem.retry_after_s == 3.0
-    assert time.monotonic() - began_s < 2.0
+    assert raised.value.problem.retry_after_s == 600.0
     assert worker.received.qsize() == 1
 
 
@@ -85,8 +84,10 @@ async def test_a_command_that_failed_on_its_own_is_not_sent_again(
 async def test_one_request_may_have_less_time_than_its_client_and_can_be_repeated(
     broker: PrivateBroker, worker: FakeWorker
 ) -> None:
-    worker.answer = silent
     async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=600, attempt_s=600) as client:
+        await client.create("cam-1")  # it connects, in no request's time
+        worker.received.get_nowait()
+        worker.answer = silent
         with pytest.raises(StreamTimeout) as raised:
             await client.stop(code="7K3M9QXA", timeout_s=0.5)
         worker.answer = created

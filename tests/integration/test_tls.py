@@ -219,7 +219,7 @@ async def listening(shown: Pair | None) -> AsyncIterator[str]:
 async def refused(url: str) -> str:
     """Return why no connection to this address can be opened."""
     with pytest.raises(EpochOver) as caught:
-        await Link.open(options(url, connect_timeout_s=5), purpose="tested", confirms=True)
+        await Link.open(options(url), purpose="tested", confirms=True)
     assert SECRET not in str(caught.value)
     return str(caught.value)
 

@@ -34,7 +34,7 @@ class BadDay:
     namespace: str
     settings: dict[str, str]
 
-    async def until_not_ready(self, *, within_s: float = 20) -> str:
+    async def until_not_ready(self, *, within_s: float = 60) -> str:
         """Wait until the worker says that it is not ready, and return what it says of its consuming."""
 
         async def look() -> str | None:
@@ -44,7 +44,7 @@ class BadDay:
 
         return await eventually(look, within_s=within_s)
 
-    async def until_logged(self, event: str, *, within_s: float = 20) -> None:
+    async def until_logged(self, event: str, *, within_s: float = 60) -> None:
         """Wait until the log has an event."""
 
         async def look() -> bool:
@@ -52,7 +52,7 @@ class BadDay:
 
         await eventually(look, within_s=within_s)
 
-    async def until_an_epoch_ends(self, reason: str, *, within_s: float = 20) -> None:
+    async def until_an_epoch_ends(self, reason: str, *, within_s: float = 60) -> None:
         """Wait until an epoch has ended for a reason."""
 
         async def look() -> bool:

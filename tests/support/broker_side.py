@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from tests.support.deliveries import decoder
 from tests.support.making import Tag
-from tests.support.wire import eventually
+from tests.support.wire import ANSWER_WITHIN_S, eventually
 from worker.amqp import guard
 from worker.amqp.options import BrokerOptions
 from worker.amqp.session import Session, Sessions
@@ -24,9 +24,13 @@ NOW = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
 GOOD = b'{"device_id": "cam-1"}'
 
 
+# Nothing but a broker that is of no use takes as long; whoever tests that has deadlines of their own.
+_PATIENT = {"connect_timeout_s": 30.0, "confirm_timeout_s": 30.0, "settle_timeout_s": 30.0}
+
+
 def options(url: str, **changed: Any) -> BrokerOptions:
-    """Options with deadlines that fit a broker beside us."""
-    return BrokerOptions(**{"url": url, "worker_name": "tested"} | changed)
+    """Options with deadlines that fit a broker beside us on a busy machine."""
+    return BrokerOptions(**{"url": url, "worker_name": "tested"} | _PATIENT | changed)
 
 
 class StartedSessions(Sessions):
@@ -56,7 +60,7 @@ async def take(session: Session, count: int) -> list[Incoming]:
     """Take so many, however many come at a time."""
     taken: list[Incoming] = []
     while len(taken) < count:
-        some = await session.consumer.take(count - len(taken), within_s=15)
+        some = await session.consumer.take(count - len(taken), within_s=ANSWER_WITHIN_S)
         assert some, f"only {len(taken)} of {count} came"
         taken += some
     return taken
@@ -104,7 +108,7 @@ class Stranger(AbstractAsyncContextManager["Stranger"]):
 
     async def __aenter__(self) -> Self:
         guard.install()
-        self._connection = await aio_pika.connect(self._url, timeout=20)
+        self._connection = await aio_pika.connect(self._url, timeout=ANSWER_WITHIN_S)
         self.channel = await self._connection.channel(publisher_confirms=True)
         return self
 
@@ -136,7 +140,7 @@ class Stranger(AbstractAsyncContextManager["Stranger"]):
         async def look() -> bool:
             return await self.ready(queue) == count
 
-        await eventually(look, within_s=15)
+        await eventually(look)
 
     async def until_consumers(self, queue: str, count: int) -> None:
         """Wait until a queue has so many consumers."""
@@ -144,7 +148,7 @@ class Stranger(AbstractAsyncContextManager["Stranger"]):
         async def look() -> bool:
             return await self.consumers(queue) == count
 
-        await eventually(look, within_s=15)
+        await eventually(look)
 
     async def get(self, queue: str) -> AbstractIncomingMessage:
         """Wait for a message in a queue, by its whole name, and take it for good."""
@@ -153,4 +157,4 @@ class Stranger(AbstractAsyncContextManager["Stranger"]):
         async def look() -> AbstractIncomingMessage | None:
             return await opened.get(no_ack=True, fail=False)
 
-        return await eventually(look, within_s=15)
+        return await eventually(look)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-WITHIN_S: Final = 10.0
+WITHIN_S: Final = 60.0
 SILENCE_S: Final = 0.1
 
 

@@ -137,7 +137,7 @@ class FakeBroker:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    async def until(self, holds: Callable[[], bool], *, within_s: float = 5) -> None:
+    async def until(self, holds: Callable[[], bool], *, within_s: float = 30) -> None:
         """Wait until something holds; it is asked whenever something happened. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while not holds():

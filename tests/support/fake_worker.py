@@ -26,7 +26,7 @@ from schemas import (
     write_reply,
 )
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 AT = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 
 Answer = Callable[[AbstractIncomingMessage, int], Awaitable[StreamReply | Problem | bytes | None]]

@@ -10,7 +10,7 @@ from tests.support.proxy_line import Line
 from tests.support.said import Said
 from tests.support.wire_trigger import FROZEN, Hold, Trigger
 
-WITHIN_S: Final = 30.0
+WITHIN_S: Final = 60.0
 
 
 class Lines:

@@ -2,13 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiormq.channel import Channel
 from pamqp.commands import Basic, Queue
 
 from tests.support.writing import Writing
 from worker.service.ports import EpochOver
+
+_WITHIN_S: Final = 30.0
 
 
 @dataclass
@@ -79,7 +81,7 @@ class QuietChannel(Writing):
     async def until_looked(self, times: int) -> None:
         """Wait for so many more looks. Raises TimeoutError."""
         enough = self.looks + times
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_WITHIN_S):
             while self.looks < enough:
                 self.looked.clear()
                 await self.looked.wait()

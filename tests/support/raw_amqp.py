@@ -21,7 +21,7 @@ _METHOD: Final = 1
 _HEADER: Final = 2
 _BODY: Final = 3
 _END: Final = b"\xce"
-_DEADLINE_S: Final = 10.0
+_DEADLINE_S: Final = 60.0
 
 
 def short(text: bytes) -> bytes:

@@ -8,7 +8,7 @@ from tests.support.fake_broker import FakeSession
 from tests.support.making import get, received
 from tests.support.worker_in_memory import WorkerInMemory
 
-DEADLINE_S = 5
+DEADLINE_S = 30
 
 
 class Running:

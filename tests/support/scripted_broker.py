@@ -12,7 +12,7 @@ from pamqp.commands import Basic, Channel, Confirm, Connection
 from pamqp.header import ContentHeader
 
 FRAME_BYTES_MAX: Final = 131_072
-_WITHIN_S: Final = 10.0
+_WITHIN_S: Final = 60.0
 _START: Final = Connection.Start(
     server_properties={"capabilities": {"publisher_confirms": True, "basic.nack": True}}, mechanisms="PLAIN"
 )

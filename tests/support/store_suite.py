@@ -17,7 +17,7 @@ from worker.service.stored import Changes, Loaded, Wanted
 
 AT: Final = BEGAN
 LATER: Final = AT + timedelta(seconds=5)
-PATIENCE_S: Final = 10
+PATIENCE_S: Final = 60
 
 
 def a_stream(device_id: str = "cam-1", code: str = "AAAA1111", *, id_: UUID | None = None) -> Stream:

@@ -24,7 +24,7 @@ from worker.service.say import Speaker
 from worker.service.stored import Claim
 
 EPOCHS_MAX = 100
-DEADLINE_S = 10
+DEADLINE_S = 30
 AGES_LATER = BEGAN + timedelta(days=365)
 
 

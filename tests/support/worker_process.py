@@ -17,8 +17,9 @@ import aiohttp
 
 from devtools.ports import free_port
 
-READY_WITHIN_S = 60.0
-EXIT_WITHIN_S = 30.0
+READY_WITHIN_S = 90.0
+EXIT_WITHIN_S = 60.0
+HEALTH_WITHIN_S = 30.0
 # Reads one line from us and goes. If we die, however that happens, it reads the end of the pipe instead.
 _GUARD = 'read -r word || kill -KILL "$1"'
 
@@ -85,7 +86,7 @@ class WorkerProcess:
 
     async def _health(self, path: str) -> tuple[int, dict[str, object]]:
         try:
-            timeout = aiohttp.ClientTimeout(total=5)
+            timeout = aiohttp.ClientTimeout(total=HEALTH_WITHIN_S)
             async with (
                 aiohttp.ClientSession(timeout=timeout) as http,
                 http.get(f"http://127.0.0.1:{self.port}/{path}") as answer,

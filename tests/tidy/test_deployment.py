@@ -19,7 +19,7 @@ MOUNTED = re.findall(r"file: deploy/secrets/(\w+)\.txt", COMPOSE)
 
 def make_secrets(deploy: Path) -> dict[str, str]:
     script = str(deploy / "make-secrets.sh")
-    subprocess.run(["/bin/sh", script], check=True, capture_output=True, timeout=20)  # noqa: S603 - our own script
+    subprocess.run(["/bin/sh", script], check=True, capture_output=True, timeout=60)  # noqa: S603 - our own script
     return {file.stem: file.read_text() for file in (deploy / "secrets").glob("*.txt")}
 
 

@@ -14,7 +14,7 @@ def git(root: Path, *arguments: str) -> str:
     """Run git in a folder and return what it printed. In a git hook too, where the environment names another."""
     command = ["git", *arguments]
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, timeout=20)  # noqa: S603 - git
+    done = subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, timeout=60)  # noqa: S603 - git
     return done.stdout.decode()
 
 

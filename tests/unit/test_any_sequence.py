@@ -210,4 +210,4 @@ def turning(turns: int) -> Callable[[], Awaitable[None]]:
 
 
 TestAnySequence = AnySequence.TestCase
-TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30)

@@ -100,11 +100,11 @@ async def test_after_one_that_is_unknown_no_further_deadline_is_waited_for() -> 
     channel = FakeChannel(fate=lambda key: HANGS if key == "1" else None)
     began_s = time.monotonic()
 
-    ends = await channel.confirming(timeout_s=0.05, in_flight_max=2).send([wire(str(n)) for n in range(100)])
+    ends = await channel.confirming(timeout_s=0.05, in_flight_max=2).send([wire(str(n)) for n in range(1_000)])
 
-    assert ends == [CONFIRMED, UNKNOWN] + [UNKNOWN] * 98
+    assert ends == [CONFIRMED, UNKNOWN] + [UNKNOWN] * 998
     assert channel.sent == ["0", "1"]
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 12, "all of them would take 25 s"
 
 
 def nested(depth: int) -> FieldTable:

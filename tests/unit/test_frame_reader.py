@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import pytest
 from aiormq.exceptions import InvalidFrameError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.body import ContentBody
 from pamqp.commands import Basic, Queue
@@ -90,7 +90,6 @@ BODIES = st.lists(st.binary(min_size=1, max_size=30), max_size=3)
 SAID = st.lists(st.sampled_from(OTHERS) | st.tuples(st.sampled_from([1, 2]), BODIES), max_size=12)
 
 
-@settings(deadline=None)
 @given(said=SAID, sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5), wait_every=st.integers(1, 9))
 def test_however_the_bytes_come_each_has_its_own(said: list[Any], sizes: list[int], wait_every: int) -> None:
     async def main() -> None:
@@ -245,7 +244,7 @@ async def test_a_frame_that_comes_in_many_pieces_is_copied_a_few_times_and_not_f
         reader.feed_data(wire[start : start + 4096])
 
     assert channel.taken[0].body == body
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 30
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ async def health(checks: Mapping[str, Check], **more: float) -> AsyncIterator[He
 
 
 async def ask(server: HealthServer, path: str, method: str = "GET") -> tuple[int, Any]:
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=60)
     url = f"http://127.0.0.1:{server.port}{path}"
     async with aiohttp.ClientSession(timeout=timeout) as http, http.request(method, url) as answer:
         return answer.status, await answer.json()
@@ -69,7 +69,7 @@ async def test_a_check_that_hangs_costs_the_others_nothing() -> None:
     assert status == 503
     assert body["checks"]["hangs"] == {"ok": False, "detail": "no answer within 0.2 s"}
     assert body["checks"]["well"] == {"ok": True}
-    assert 0.2 <= took_s < 5
+    assert 0.2 <= took_s < 30
 
 
 async def test_checks_are_asked_at_the_same_time() -> None:

@@ -97,7 +97,7 @@ async def test_a_conflict_begins_again_at_once(store: FailingStore) -> None:
     for _ in range(CONFLICTS_AT_ONCE_MAX):
         store.fail_next(StoreConflict("another worker was faster"))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await persistence(store, FakeBroker().open(), pause_s=1_000).persist(work) == "done"
 
 
@@ -112,7 +112,7 @@ async def test_many_conflicts_in_a_row_wait_for_somebody_to_get_a_pause(store: F
 
     store.meanwhile = count
     task = asyncio.create_task(persistence(store, FakeBroker().open(), pause_s=1_000).persist(work))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await enough.wait()
     done, _ = await asyncio.wait({task}, timeout=0.02)
     task.cancel()

@@ -8,8 +8,8 @@ import pytest
 from worker.runtime import Established, Lifecycle, run_until_stopped
 from worker.service.ports import EpochOver
 
-QUICK = Lifecycle(drain_timeout_s=5, reconnect_min_s=0.0001, reconnect_max_s=0.0004, steady_s=60)
-DEADLINE_S = 5
+QUICK = Lifecycle(drain_timeout_s=30, reconnect_min_s=0.0001, reconnect_max_s=0.0004, steady_s=60)
+DEADLINE_S = 30
 
 
 class WrongSetting(EpochOver):

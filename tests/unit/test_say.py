@@ -227,7 +227,7 @@ async def test_it_does_not_pause_while_another_device_has_something_to_say() -> 
     saying.broker.fate = refusing(ONE)
     told = [ONE, *(an_event("cam-2", sequence) for sequence in range(1, 4))]
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await a_patient_speaker(saying).say(Said(events=saying.outstanding.claim(told)))
 
     assert saying.published.count(ONE) == 3

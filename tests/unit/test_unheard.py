@@ -29,9 +29,9 @@ class Clock:
 class Patience:
     """An unheard whose replies are always refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, held_max: int = HELD_MAX) -> None:
         self.clock = Clock()
-        self.unheard = Unheard(pauses_s=PAUSES_S, held_max=HELD_MAX, clock=self.clock)
+        self.unheard = Unheard(pauses_s=PAUSES_S, held_max=held_max, clock=self.clock)
 
     def said_after(self, seconds: float, said: Said | None = None) -> Sequence[Reply]:
         self.clock.now_s += seconds
@@ -93,12 +93,15 @@ def test_only_so_many_are_held() -> None:
     assert not patience.unheard.takes(a_reply("one more"))
 
 
-def test_of_one_address_only_a_few_are_held() -> None:
-    patience = Patience()
+@pytest.mark.parametrize(
+    ("held_max", "each_max"), [(1, 1), (8, 4), (2 * HELD_EACH_MAX, HELD_EACH_MAX), (1_000, HELD_EACH_MAX)]
+)
+def test_of_one_address_only_a_few_are_held(held_max: int, each_max: int) -> None:
+    patience = Patience(held_max=held_max)
 
-    taken = [patience.unheard.takes(a_reply("anna", tag=number)) for number in range(HELD_EACH_MAX + 1)]
-    assert taken == [True] * HELD_EACH_MAX + [False]
-    assert patience.unheard.takes(a_reply("ben", tag=99))
+    taken = [patience.unheard.takes(a_reply("anna", tag=number)) for number in range(each_max + 1)]
+    assert taken == [True] * each_max + [False]
+    assert patience.unheard.takes(a_reply("ben", tag=99)) == (held_max > each_max)
 
 
 def test_only_so_many_addresses_are_remembered() -> None:

@@ -46,7 +46,7 @@ class Watched:
 
     async def end(self) -> str:
         """Wait until the epoch is over, and return why."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(EpochOver) as over:
                 await self.consumer.watch()
         return str(over.value)

@@ -10,7 +10,7 @@ from worker.service.messages import Reply, Said
 
 PAUSES_S: Final = (1.5, 3.0, 4.5)
 """A quorum queue has had another leader long before the last one, and the broker knows of it."""
-HELD_EACH_MAX: Final = 16  # of one address: else one full queue would take all the places
+HELD_EACH_MAX: Final = 16  # of one address, and half of the places: else one full queue would take them all
 REMEMBERED_S: Final = 60.0
 REMEMBERED_MAX: Final = 1_000  # addresses
 
@@ -36,6 +36,7 @@ class Unheard:
     ) -> None:
         self._pauses_s = pauses_s
         self._held_max = held_max
+        self._held_each_max = min(HELD_EACH_MAX, max(1, held_max // 2))
         self._clock = clock
         self._held: deque[_Held] = deque()
         self._tries: dict[int, int] = {}  # of what is being said again, by its delivery
@@ -73,7 +74,7 @@ class Unheard:
 
     def _has_room_for(self, address: str) -> bool:
         of_address = sum(held.reply.to.address == address for held in self._held)
-        return len(self._held) < self._held_max and of_address < HELD_EACH_MAX
+        return len(self._held) < self._held_max and of_address < self._held_each_max
 
     def _give_up(self, address: str) -> None:
         self._given_up_until_s.pop(address, None)
