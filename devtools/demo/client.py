@@ -8,7 +8,7 @@ from typing import Self
 
 from devtools.demo.ledger import Answer, Fact
 from schemas import Problem
-from stream_client import EventSubscriber, StreamsClient, StreamTimeout, StreamUnavailable
+from stream_client import EventSubscriber, StreamClientError, StreamsClient
 
 
 class Phone:
@@ -30,14 +30,19 @@ class Phone:
         await self.hang_up()
 
     async def ask(self, command: str, body: str, message_id: str) -> Answer | None:
-        """Send a command and return its answer, None where none came."""
+        """Send a command and return its answer, None where none came, or one that nobody can read."""
         try:
             answer = await self._client.request(command, json.loads(body), message_id=message_id)
-        except (StreamTimeout, StreamUnavailable):
+        except StreamClientError:
             return None
         if isinstance(answer, Problem):
             return Answer(word=answer.code, text=answer.model_dump_json())
-        return Answer(word=answer.outcome, text=answer.model_dump_json(), stream_id=str(answer.stream.id))
+        return Answer(
+            word=answer.outcome,
+            text=answer.model_dump_json(),
+            device_id=answer.stream.device_id,
+            stream_id=str(answer.stream.id),
+        )
 
     async def hang_up(self) -> None:
         """Lose the connection, and with it every answer that has not come yet."""

@@ -70,6 +70,8 @@ async def _play(scene: Scene) -> None:
             players.create_task(keep_worker(scene))
             for part in scene.board.parts:
                 players.create_task(Player(part, scene).play())
+        # What should not come has the rest of the time to come.
+        await scene.reaches(1)
         await _settle(scene)
         for task in endless:
             task.cancel()
