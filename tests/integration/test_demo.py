@@ -166,7 +166,7 @@ def test_in_a_pipe_it_writes_plain_lines_and_books_that_balance(
 
 @pytest.mark.slow
 def test_on_a_terminal_it_draws_and_leaves_the_terminal_as_it_was(start: Callable[..., Demo]) -> None:
-    demo = start("--seconds", "4", terminal=True)
+    demo = start("--seconds", "12", terminal=True)
     demo.until(lambda written: "RabbitMQ starts" in written)
     assert ENTER_SCREEN in demo.written
     assert demo.end() == 0, demo.written[-4_000:]
@@ -175,6 +175,7 @@ def test_on_a_terminal_it_draws_and_leaves_the_terminal_as_it_was(start: Callabl
     assert "is killed" in live
     assert SHOW_CURSOR in demo.written[demo.written.rindex(f"{ESCAPE}[?25l") :]
     assert "The books balance" in after, "the last picture stays"
+    assert float(re.findall(r"(\d+\.\d) s", after)[0]) >= 12, "what comes too much had time to come"
     assert demo.modes_now() == demo.modes
 
 

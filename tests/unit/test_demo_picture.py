@@ -62,7 +62,7 @@ def test_the_picture_fits_and_has_everything(board: Board, width: int, height: i
     assert lines[-1].split()[:2] == ["wrong", "25"], "streams that end before they begin"
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (12, 4), (40, 10)])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 2), (12, 4), (40, 10)])
 def test_it_can_be_drawn_however_small_the_terminal_is_made(board: Board, width: int, height: int) -> None:
     assert max(map(len, drawn(board, width=width, height=height)), default=0) <= width
 
