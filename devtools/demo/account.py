@@ -29,13 +29,12 @@ def account(books: Books) -> Sequence[Row]:
     if books.abandoned:
         commands += f" · {books.abandoned} whose sender died"
     absorbed = f"{books.absorbed} absorbed: {_ABSORBED}" if books.repeats else ""
-    again = f" · {books.heard_again} heard twice, known by their id" if books.heard_again else ""
     rows = [
         Row(name="commands", sum=sum(books.commands.values()), parts=commands),
         Row(name="replies", sum=sum(books.replies.values()), parts=_parts(books.replies)),
         Row(name="problems", sum=sum(books.problems.values()), parts=_parts(books.problems)),
         Row(name="dead letters", sum=sum(books.dead_letters.values()), parts=_parts(books.dead_letters)),
-        Row(name="events", sum=sum(books.events.values()), parts=_parts(books.events) + again),
+        Row(name="events", sum=sum(books.events.values()), parts=_parts(books.events)),
         Row(name="repeats", sum=books.repeats, parts=absorbed),
         Row(name="gaps", sum=len(books.gaps), parts=", ".join(books.gaps) or _NO_GAP, is_good=not books.gaps),
         Row(name="lost", sum=sum(books.lost.values()), parts=_losses(books), is_good=not books.lost),

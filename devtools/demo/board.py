@@ -99,6 +99,14 @@ class Board:
         self.lines.append(Line(at_s=self.now_s, who=who, text=text, mood=mood))
         self.on_line(self.lines[-1])
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What there is to say of the worker's death, if it came to that."""
+        if self.gone_at_s is None:
+            return []
+        back = "" if self.back_at_s is None else f" and was back after {self.back_at_s - self.gone_at_s:.1f} s"
+        return [f"The worker was killed with {self.gone_with} commands in hand{back}."]
+
     def states(self) -> Mapping[str, DeviceState]:
         """Return what each device does now, in the order of the cast."""
         waiting = {asked.device_id for asked in self.ledger.waiting.values()}

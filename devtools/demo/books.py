@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devtools.demo.ledger import Answer, Fact, Ledger
+from devtools.demo.ledger import Answer, Asked, Fact, Ledger
 from schemas import CommandName, EventName, Outcome
 
 _EVENT_OF: Final[Mapping[str, str]] = {
@@ -26,7 +26,6 @@ class Books:
     dead_letters: Mapping[str, int]
     abandoned: int
     events: Mapping[str, int]
-    heard_again: int
     repeats: int
     absorbed: int
     under_way: Mapping[str, int]
@@ -42,7 +41,7 @@ class Books:
 
 def books(ledger: Ledger, *, is_over: bool) -> Books:
     """Make them of what is known now; `is_over` where all that could come was waited for."""
-    facts = list({fact.event_id: fact for fact in reversed(ledger.facts)}.values())[::-1]
+    facts = list({fact.event_id: fact for fact in ledger.facts}.values())
     letters = {letter.body: letter.reason for letter in ledger.letters}
     answers = list(ledger.answers.values())
     missing = _counted(
@@ -61,7 +60,6 @@ def books(ledger: Ledger, *, is_over: bool) -> Books:
         dead_letters=Counter(letters.values()),
         abandoned=len(ledger.abandoned),
         events=Counter(fact.kind for fact in facts),
-        heard_again=len(ledger.facts) - len(facts),
         repeats=len(repeats),
         absorbed=sum(_is_answered_alike(ledger, first, repeat) for first, repeat in repeats),
         under_way={} if is_over else missing,
@@ -86,13 +84,12 @@ def _wrong(
     letters: Mapping[bytes, str],
 ) -> Mapping[str, int]:
     """Count what came and should not have, by kind."""
-    known = {asked.message_id for asked in ledger.asked.values()}
-    others = [
-        answer.word for number, answer in ledger.answers.items() if answer.word != ledger.asked[number].expects
-    ]
+    wanted = {(asked.message_id, _EVENT_OF.get(asked.expects)) for asked in ledger.asked.values()}
     return _counted(
         {
-            "other answers than there should be": len(others),
+            "other answers than there should be": sum(
+                not _is_owed(ledger.asked[number], answer) for number, answer in ledger.answers.items()
+            ),
             "repeats answered otherwise": sum(
                 repeat in ledger.answers and not _is_answered_alike(ledger, first, repeat)
                 for first, repeat in repeats
@@ -100,13 +97,19 @@ def _wrong(
             "commands carried out twice": sum(
                 count > 1 for count in Counter(fact.cause for fact in facts).values()
             ),
-            "events that nobody asked for": sum(fact.cause not in known for fact in facts),
+            "events heard twice": len(ledger.facts) - len(facts),
+            "events that nobody asked for": sum((fact.cause, fact.kind) not in wanted for fact in facts),
             "devices with two streams at once": sum(_has_two_at_once(some) for some in _by_device(facts).values()),
             "dead letters for no reason of ours": sum(
                 ledger.thrown.get(body) != reason for body, reason in letters.items()
             ),
         }
     )
+
+
+def _is_owed(asked: Asked, answer: Answer) -> bool:
+    """Whether it is the answer that a command has to have, and speaks of the device that asked."""
+    return answer.word == asked.expects and (answer.is_refusal or answer.device_id == asked.device_id)
 
 
 def _claimed(answers: Iterable[Answer]) -> set[tuple[str | None, str]]:

@@ -57,12 +57,13 @@ def frame(board: Board, *, width: int, height: int) -> RenderableType:
     return _whole(board, what_is_new(board.lines, rows), sums, width=width, rows=rows)
 
 
-def closing(board: Board, sums: Books, remarks: str, *, width: int) -> RenderableType:
+def closing(board: Board, sums: Books, *, width: int) -> RenderableType:
     """Return the last picture: what mattered most of the feed, and a verdict."""
     style = "bold green" if sums.balance else "bold red"
     mark = "✔" if sums.balance else "✖"
     end = Text(f"{mark} {verdict(sums)}", style=style)
-    end.append(f"\n  {remarks}" if remarks else "", style="not bold default")
+    for remark in board.remarks:
+        end.append(f"\n  {remark}", style="not bold default")
     lines = what_mattered(board.lines, _LAST_ROWS)
     whole = _whole(board, lines, sums, width=width, rows=_LAST_ROWS, is_last=True)
     return Group("", whole, "", Padding(end, (0, _MARGIN)), "")

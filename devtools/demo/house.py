@@ -1,13 +1,11 @@
 """Where the demo plays: a broker and a worker of its own, and a folder for all that they keep."""
 
 import os
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Self
 
 from devtools.broker import PrivateBroker
@@ -28,18 +26,14 @@ class House:
     """
 
     def __init__(self) -> None:
-        self._open = ExitStack()
-        self._folder = Path(tempfile.mkdtemp(prefix="streams-demo-"))
-        self._open.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self._broker = PrivateBroker()
         self._port = free_port()
         self._worker: Child | None = None
-        try:
-            self._broker = PrivateBroker()
-        except BaseException:
-            self._open.close()
-            raise
+        self._open = ExitStack()
         self._open.callback(self._broker.close)
         self._open.callback(self._broker.kill)
+        litter = TemporaryDirectory(prefix="streams-demo-", ignore_cleanup_errors=True)
+        self._folder = Path(self._open.enter_context(litter))
         self._open.callback(self.kill_worker)
 
     def __enter__(self) -> Self:
@@ -81,7 +75,6 @@ class House:
         """Take its power away: SIGKILL. Nothing happens if there is none."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.send_group(signal.SIGKILL)
             worker.kill()
 
     @property

@@ -19,11 +19,12 @@ class Asked:
 class Answer:
     """What a command was told: `word` is the outcome or the problem's code, `text` all of it.
 
-    `stream_id` is the stream that it speaks of; a problem speaks of none.
+    `device_id` and `stream_id` are the stream that it speaks of; a problem speaks of none.
     """
 
     word: str
     text: str
+    device_id: str | None = None
     stream_id: str | None = None
 
     @property

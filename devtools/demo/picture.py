@@ -50,7 +50,7 @@ _FORMAT: Final = """\
 """
 
 
-def draw(board: Board, books: Books, remarks: str, path: Path) -> None:
+def draw(board: Board, books: Books, path: Path) -> None:
     """Write it."""
     console = Console(
         record=True,
@@ -60,6 +60,6 @@ def draw(board: Board, books: Books, remarks: str, path: Path) -> None:
         color_system="truecolor",
         no_color=False,
     )
-    console.print(closing(board, books, remarks, width=_COLUMNS))
+    console.print(closing(board, books, width=_COLUMNS))
     text = console.export_svg(title="make demo", theme=_THEME, code_format=_FORMAT, unique_id="demo")
     path.write_text("".join(f"{line.rstrip()}\n" for line in text.splitlines()), "utf-8")

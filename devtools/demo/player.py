@@ -1,7 +1,6 @@
 """A device as it plays its part."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Final
 
@@ -10,7 +9,7 @@ from devtools.demo.board import Mood
 from devtools.demo.client import Phone
 from devtools.demo.ledger import Answer, Asked
 from devtools.demo.scene import Scene
-from devtools.demo.stones import Catapult
+from devtools.demo.stones import throw
 from devtools.demo.telling import remark
 
 _BREATH_S: Final = 0.3
@@ -26,18 +25,16 @@ class Player:
         self._part = part
         self._scene = scene
         self._phone = Phone(scene.house.url, patience_s=scene.patience_s)
-        self._catapult = Catapult(scene.house.url)
 
     async def play(self) -> None:
         """Play it to its end, or until somebody wants the end."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._hang_up)
-            if self._part.is_hostile:
-                await stack.enter_async_context(self._catapult)
+        try:
             for act in self._part.acts:
                 if not await self._scene.reaches(act.at):
                     return
                 await self._do(act)
+        finally:
+            await self._phone.hang_up()
 
     async def _do(self, act: Act) -> None:
         match act:
@@ -47,7 +44,7 @@ class Player:
                 await self._vanish(act.ask)
             case Throw():
                 self._scene.board.ledger.thrown[act.body] = act.expects
-                await self._catapult.throw(act)
+                await throw(self._scene.house.url, act)
 
     async def _ask(self, ask: Ask) -> None:
         before = self._known_answer(ask)
@@ -70,7 +67,7 @@ class Player:
             scene.board.ledger.abandoned.add(number)
             scene.board.tell(me, "dies before it has an answer", Mood.ODD)
         await asyncio.wait({asking})
-        await self._hang_up()
+        await self._phone.hang_up()
         self._phone = Phone(scene.house.url, patience_s=scene.patience_s)
         if await scene.ending.see(scene.worker_is_back):
             await self._ask(replace(ask, telling="lives again, asks the same"))
@@ -102,6 +99,3 @@ class Player:
             if (asked.message_id, asked.command, asked.body) == (ask.message_id, ask.command, ask.body):
                 return answer
         return None
-
-    async def _hang_up(self) -> None:
-        await self._phone.hang_up()

@@ -14,10 +14,9 @@ from typing import Final
 from devtools.demo.board import Board
 from devtools.demo.books import Books, books
 from devtools.demo.cast import cast
-from devtools.demo.ending import Ending
 from devtools.demo.house import House
 from devtools.demo.picture import draw
-from devtools.demo.scene import Scene
+from devtools.demo.scene import Ending, Scene
 from devtools.demo.show import show
 from devtools.demo.stage import Stage, stage_for
 from devtools.failures import ServerFailure
@@ -41,37 +40,38 @@ def main(argv: Sequence[str] | None = None, *, build: Callable[[], House] = Hous
     options = parser.parse_args(argv)
     logging.getLogger().addHandler(logging.NullHandler())  # what goes wrong shows in the books
     board = Board(parts=cast(options.seed), seconds=options.seconds)
-    stage = stage_for(board)
     try:
-        with stage:
-            sums = asyncio.run(_run(board, stage, build=build, patience_s=options.patience))
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over anyway; the books come next
-        stage.close(sums, remarks(board))
+        sums = asyncio.run(_run(board, build=build, patience_s=options.patience))
     except ServerFailure as failure:
         say(str(failure))
         return 1
     except BrokenPipeError:  # whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails on it once more
         return 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over anyway
     if options.picture is not None:
-        draw(board, sums, remarks(board), options.picture)
+        draw(board, sums, options.picture)
     return 0 if sums.balance else 1
 
 
-def remarks(board: Board) -> str:
-    """Return what there is to say of the worker's death."""
-    if board.gone_at_s is None:
-        return ""
-    said = f"The worker was killed with {board.gone_with} commands in hand"
-    return said + (
-        "." if board.back_at_s is None else f" and was back after {board.back_at_s - board.gone_at_s:.1f} s."
-    )
+async def _run(board: Board, *, build: Callable[[], House], patience_s: float) -> Books:
+    """Show all of it, and say what it came to.
 
-
-async def _run(board: Board, stage: Stage, *, build: Callable[[], House], patience_s: float) -> Books:
+    The signals are ours before anything is there to clean up, the terminal too, and until all is said.
+    """
     ending = Ending()
     for signum in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(signum, ending.press)
+    stage = stage_for(board)
+    with stage:
+        sums = await _played(board, stage, ending, build=build, patience_s=patience_s)
+    stage.close(sums)
+    return sums
+
+
+async def _played(
+    board: Board, stage: Stage, ending: Ending, *, build: Callable[[], House], patience_s: float
+) -> Books:
     painter = asyncio.create_task(_paint(stage))
     try:
         with build() as house:

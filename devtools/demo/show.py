@@ -1,17 +1,18 @@
 """The demo as it runs, from the broker's start to the last thing that was waited for."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final
 
 from devtools.demo.acts import Throw
 from devtools.demo.board import Mood
 from devtools.demo.books import Books, books
-from devtools.demo.client import Ear
+from devtools.demo.client import fact_of
 from devtools.demo.keeper import keep_worker, start_worker, watch_worker
 from devtools.demo.player import Player
 from devtools.demo.scene import Scene
-from devtools.demo.stones import Graveyard
+from devtools.demo.stones import dead_letters
+from stream_client import EventSubscriber
 
 _LOOK_S: Final = 0.05
 _UNDER_WAY_WITHIN_S: Final = 5.0
@@ -59,17 +60,20 @@ async def _until_over(playing: asyncio.Task[None], scene: Scene) -> None:
 async def _play(scene: Scene) -> None:
     """Play until every part is over and what came of it was heard."""
     url = scene.house.url
-    async with Ear(url) as ear, Graveyard(url) as graveyard, asyncio.TaskGroup() as group:
+    # Gaps are for the books to find: they know what has to be there.
+    async with EventSubscriber(url, on_gap=None) as events, asyncio.TaskGroup() as group:
         scene.board.begin()
         endless = [
-            group.create_task(_hear(ear, scene)),
-            group.create_task(_bury(graveyard, scene)),
+            group.create_task(_hear(events, scene)),
+            group.create_task(_bury(scene)),
             group.create_task(watch_worker(scene)),
         ]
         async with asyncio.TaskGroup() as players:
             players.create_task(keep_worker(scene))
             for part in scene.board.parts:
                 players.create_task(Player(part, scene).play())
+        # What should not come has the rest of the time to come.
+        await scene.reaches(1)
         await _settle(scene)
         for task in endless:
             task.cancel()
@@ -83,15 +87,16 @@ async def _settle(scene: Scene) -> None:
                 await asyncio.sleep(_LOOK_S)
 
 
-async def _hear(ear: Ear, scene: Scene) -> None:
+async def _hear(events: EventSubscriber, scene: Scene) -> None:
     board = scene.board
-    async for fact in ear.facts():
+    async for event in events:
+        fact = fact_of(event)
         board.ledger.facts.append(fact)
         if board.note(fact):
             board.tell(fact.device_id, f"{fact.kind}  {fact.code}  #{fact.sequence}", Mood.EVENT)
 
 
-async def _bury(graveyard: Graveyard, scene: Scene) -> None:
+async def _bury(scene: Scene) -> None:
     board = scene.board
     throws = {
         act.body: (part.device_id, act.spoilt.value)
@@ -99,7 +104,8 @@ async def _bury(graveyard: Graveyard, scene: Scene) -> None:
         for act in part.acts
         if isinstance(act, Throw)
     }
-    async for letter in graveyard.letters():
-        board.ledger.letters.append(letter)
-        who, what = throws.get(letter.body, ("worker", "a command of somebody else"))
-        board.tell(who, f"{what}: dead letter, {letter.reason}", Mood.HOSTILE)
+    async with aclosing(dead_letters(scene.house.url)) as letters:
+        async for letter in letters:
+            board.ledger.letters.append(letter)
+            who, what = throws.get(letter.body, ("worker", "a command of somebody else"))
+            board.tell(who, f"{what}: dead letter, {letter.reason}", Mood.HOSTILE)

@@ -30,7 +30,7 @@ class Stage(Protocol):
     def paint(self) -> None:
         """Show what the board has now; called many times a second."""
 
-    def close(self, books: Books, remarks: str) -> None:
+    def close(self, books: Books) -> None:
         """Show the books, after it was left."""
 
 
@@ -38,6 +38,7 @@ class Plain:
     """A line for each line of the feed, without colours."""
 
     def __init__(self, board: Board) -> None:
+        self._board = board
         board.on_line = _print
 
     def __enter__(self) -> Self:
@@ -49,12 +50,12 @@ class Plain:
     def paint(self) -> None:
         """Do nothing: each line is printed when it comes."""
 
-    def close(self, books: Books, remarks: str) -> None:
+    def close(self, books: Books) -> None:
         """Print the books, a row each."""
         print()
         for row in account(books):
             print(f"{row.name:<{_PLAIN_NAME}} {row.sum:>4}  {row.parts}".rstrip())
-        print("", verdict(books), *([remarks] if remarks else []), sep="\n", flush=True)
+        print("", verdict(books), *self._board.remarks, sep="\n", flush=True)
 
 
 def _print(line: Line) -> None:
@@ -81,9 +82,9 @@ class Screen:
         width, height = self._console.size
         self._live.update(frame(self._board, width=width, height=height), refresh=True)
 
-    def close(self, books: Books, remarks: str) -> None:
+    def close(self, books: Books) -> None:
         """Draw the last picture, which stays."""
-        self._console.print(closing(self._board, books, remarks, width=self._console.width))
+        self._console.print(closing(self._board, books, width=self._console.width))
 
 
 def stage_for(board: Board) -> Stage:

@@ -2,14 +2,12 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Final, Self
+from collections.abc import AsyncGenerator
+from typing import Final
 
 import aiormq
 from aio_pika import connect
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractIncomingMessage
 from aiormq import spec
 from typing_extensions import override
 
@@ -32,29 +30,12 @@ class _Undecodable(spec.Basic.Properties):
         return struct.pack(">HQ", _TIMESTAMP, _YEAR_58000 * 1_000)
 
 
-class Catapult:
-    """A connection that knows nothing of the contract."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._open = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with asyncio.timeout(_WITHIN_S):
-            self._connection = await aiormq.connect(self._url)
-            self._open.push_async_callback(self._connection.close)
-            self._channel = await self._connection.channel()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._open.aclose()
-
-    async def throw(self, act: Throw) -> None:
-        """Send it, and wait until the broker has it."""
-        await self._channel.basic_publish(
-            act.body, exchange=_EXCHANGE, routing_key="any", properties=_properties(act.spoilt), timeout=_WITHIN_S
+async def throw(url: str, act: Throw) -> None:
+    """Send it, past every client that knows the contract, and wait until the broker has it."""
+    async with asyncio.timeout(_WITHIN_S), aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.basic_publish(
+            act.body, exchange=_EXCHANGE, routing_key="any", properties=_properties(act.spoilt)
         )
 
 
@@ -68,28 +49,11 @@ def _properties(spoilt: Spoilt) -> spec.Basic.Properties:
             return spec.Basic.Properties(message_type="stream.create", delivery_mode=2, reply_to=_EXCHANGE)
 
 
-class Graveyard:
-    """The queue of dead letters, emptied as it fills: it is the demo's own."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._open = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with asyncio.timeout(_WITHIN_S):
-            connection = await self._open.enter_async_context(await connect(self._url))
-            channel = await connection.channel()
-            self._queue: AbstractQueue = await channel.get_queue(_DEAD, ensure=False)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._open.aclose()
-
-    async def letters(self) -> AsyncIterator[Letter]:
-        """Yield each letter as it comes, for ever."""
-        async with self._queue.iterator() as messages:
+async def dead_letters(url: str) -> AsyncGenerator[Letter, None]:
+    """Yield each as it comes, for ever. The queue is emptied by it: it is the demo's own."""
+    async with await connect(url, timeout=_WITHIN_S) as connection:
+        queue = await (await connection.channel()).get_queue(_DEAD, ensure=False)
+        async with queue.iterator() as messages:
             async for message in messages:
                 yield _letter(message)
                 await message.ack()

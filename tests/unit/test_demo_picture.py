@@ -27,12 +27,16 @@ def board() -> Board:
     board.gone_at_s, board.gone_with, board.worker = 0.0, 12, WorkerState.KILLED
     for number, part in enumerate(board.parts):
         name = part.device_id
-        board.ledger.ask(
-            Asked(device_id=name, command="stream.create", body="", message_id=name, expects="created")
-        )
-        kind = "stream.stopped" if number % 2 else "stream.created"
+        command, expects = ("stream.stop", "stopped") if number % 2 else ("stream.create", "created")
+        board.ledger.ask(Asked(device_id=name, command=command, body="", message_id=name, expects=expects))
         fact = Fact(
-            event_id=name, kind=kind, device_id=name, stream_id=name, code="7K3M9QXA", sequence=1, cause=name
+            event_id=name,
+            kind=f"stream.{expects}",
+            device_id=name,
+            stream_id=name,
+            code="7K3M9QXA",
+            sequence=1,
+            cause=name,
         )
         board.ledger.facts.append(fact)
         board.note(fact)
@@ -58,6 +62,11 @@ def test_the_picture_fits_and_has_everything(board: Board, width: int, height: i
     assert lines[-1].split()[:2] == ["wrong", "25"], "streams that end before they begin"
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 2), (12, 4), (40, 10)])
+def test_it_can_be_drawn_however_small_the_terminal_is_made(board: Board, width: int, height: int) -> None:
+    assert max(map(len, drawn(board, width=width, height=height)), default=0) <= width
+
+
 def test_it_can_be_drawn_before_anything_has_happened() -> None:
     lines = drawn(Board(parts=cast(7), seconds=20), width=80, height=24)
     assert len(lines) <= 24
@@ -68,7 +77,7 @@ def test_without_colours_the_dots_differ_by_their_shapes(board: Board, monkeypat
     monkeypatch.setenv("NO_COLOR", "1")
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system="truecolor")
     with console.capture() as capture:
-        console.print(closing(board, books(board.ledger, is_over=False), "", width=100))
+        console.print(closing(board, books(board.ledger, is_over=False), width=100))
     assert not COLOUR.search(capture.get())
     assert {"◌", "✕"} <= {*capture.get()}
 
@@ -91,11 +100,11 @@ def test_what_happened_once_matters_more_than_what_happened_often_and_events_lea
 
 def test_the_file_is_a_picture_that_needs_nothing_else(board: Board, tmp_path: Path) -> None:
     path = tmp_path / "demo.svg"
-    draw(board, books(board.ledger, is_over=True), "That was it.", path)
+    draw(board, books(board.ledger, is_over=True), path)
     text = path.read_text("utf-8")
     root = ET.fromstring(text)  # noqa: S314 - we have just written it
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "That&#160;was&#160;it." in text
+    assert "was&#160;killed&#160;with&#160;12&#160;commands" in text
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "@font-face" not in text
     assert all(line == line.rstrip() for line in text.split("\n"))
