@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from devtools.contract.bodies import BODIES, Body
 from devtools.contract.shape import OPEN_LIST
-from schemas import ProblemCode
+from schemas import Outcome, ProblemCode
 from schemas.version import schema_urn
 
-_OPEN: Final = frozenset({ProblemCode})
+_OPEN: Final = frozenset({ProblemCode, Outcome})
 """Lists that grow within a version. Whatever reads the schema, a generator of code too, has to let others in."""
 
 

@@ -254,5 +254,13 @@ def test_a_problem_of_a_code_that_came_later_fits_what_is_published() -> None:
     assert read_problem(json.dumps(later).encode()).code == "teapot"
 
 
+def test_an_outcome_that_came_later_fits_what_is_published_and_a_state_does_not() -> None:
+    reply = MESSAGES[ReplyName.REPLY]
+    written = reply["examples"][0]["payload"]
+
+    validator(reply["payload"]).validate(written | {"outcome": "paused"})
+    assert not validator(reply["payload"]).is_valid(written | {"stream": written["stream"] | {"status": "paused"}})
+
+
 def test_every_reason_of_a_letter_is_published() -> None:
     assert set(REASONS) == {*ProblemCode, "undecodable", "reply_to_not_allowed"}

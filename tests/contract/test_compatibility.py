@@ -227,8 +227,13 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
     ),
     "a reply's list of values is opened": (
         Rule.ANSWER_WIDER,
-        "stream.reply payload/outcome: is wider than it was (only already_stopped",
-        lambda d: model(d, "Outcome").update({"x-extensible-enum": model(d, "Outcome").pop("enum")}),
+        "stream.reply payload/stream/status: is wider than it was (only active, stopped)",
+        lambda d: model(d, "StreamStatus").update({"x-extensible-enum": model(d, "StreamStatus").pop("enum")}),
+    ),
+    "an outcome is not explained": (
+        Rule.ANSWER_VALUE,
+        "stream.reply payload/outcome: can be paused now",
+        lambda d: model(d, "Outcome")["x-extensible-enum"].append("paused"),
     ),
     "an open list is given up": (
         Rule.ANSWER_WIDER,
@@ -367,7 +372,7 @@ ALLOWED: dict[str, Change] = {
         "causationid"
     ),
     "a reply says less than it might": lambda d: retype(member(d, "version", "Stream"), minimum=1, maximum=2),
-    "a reply's value is not sent any more": lambda d: model(d, "Outcome")["enum"].remove("reused"),
+    "a reply's value is not sent any more": lambda d: model(d, "Outcome")["x-extensible-enum"].remove("reused"),
     "a problem's code is explained": lambda d: model(d, "ProblemCode")["x-extensible-enum"].append("undecodable"),
     "a letter has one more reason, which is explained": lambda d: header(d, "dead.letter", "x-streams-reason")[
         "x-extensible-enum"
