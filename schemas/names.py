@@ -56,7 +56,9 @@ class Outcome(StrEnum):
 
 
 class ProblemCode(StrEnum):
-    """Why a command was refused. The list grows: be ready for a code that is not on it."""
+    """Why a command was refused; the message `stream.problem` explains each. The list grows: be ready for a code
+    that is not on it.
+    """
 
     MALFORMED = "malformed"
     UNKNOWN_COMMAND = "unknown_command"
