@@ -190,6 +190,15 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
             anyOf=[{"type": "string", "format": "uuid"}, {"type": "null"}],
         ),
     ),
+    "an event's member is of one kind or another": (
+        Rule.ANSWER_WIDER,
+        "stream.created payload/subject: is wider than it was (not array or boolean or integer",
+        lambda d: retype(
+            member(d, "subject", "StreamCreated"),
+            type=None,
+            anyOf=[{"type": "string", "format": "uuid"}, {"type": "integer"}],
+        ),
+    ),
     "a reply's limit is higher": (
         Rule.ANSWER_WIDER,
         "stream.reply payload/stream/code: is wider than it was (maxLength 8)",
@@ -381,6 +390,7 @@ ALLOWED: dict[str, Change] = {
         d["info"].update(description="Other words."),
         retype(member(d, "device_id", "Stream"), description="Other words.", examples=["cam-2"]),
     ),
+    "other names of the ways to say it": lambda d: model(d, "GetStream")["oneOf"][0].update(title="by its device"),
     "another server": lambda d: d["servers"].pop("plain"),
 }
 
@@ -402,6 +412,16 @@ def test_it_is_refused_that(rule: Rule, said: str, change: Change) -> None:
 @pytest.mark.parametrize("change", ALLOWED.values(), ids=ALLOWED)
 def test_it_is_allowed_that(change: Change) -> None:
     assert broken_rules(committed_document(), changed(change), explained=EXPLAINED) == []
+
+
+def test_what_cannot_be_compared_is_not_passed_over() -> None:
+    released, present = (
+        committed_document(),
+        changed(lambda d: d["components"]["messages"]["stream.create"]["payload"].update(type="array")),
+    )
+
+    with pytest.raises(ValueError, match="type is object and array"):
+        broken_rules(released, present, explained=EXPLAINED)
 
 
 def test_every_rule_is_seen_to_refuse_something_and_says_how_to_go_on() -> None:
