@@ -26,7 +26,7 @@ class _Selecting(Wire):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": [name]} for name in _SELECTORS],
+            "oneOf": [{"title": f"by {name}", "required": [name]} for name in _SELECTORS],
             "examples": [
                 {"device_id": "cam-1"},
                 {"stream_id": "0199b6e2-7d9c-7c3e-9f0a-5a2f0c6d1b34"},

@@ -39,8 +39,11 @@ _STOPPED_EXAMPLE: Final[JsonDict] = {
     "type": "stream.stopped",
     "time": "2026-01-12T10:30:00.000000Z",
     "sequence": "2",
+    "causationid": "c7e5c1f7e3a94d0f8a3b1d2e6f709152",
     "data": {"stream": _STOPPED},
 }
+
+_TYPE: Final = "What happened; also the AMQP property `type`, and how the routing key begins."
 
 
 class UnreadableEvent(ValueError):
@@ -58,7 +61,8 @@ class _Envelope(Wire):
 
     specversion: Literal["1.0"] = Field(default="1.0", description="The version of CloudEvents.")
     id: UUID = Field(
-        description="Made from the stream and its version: the same fact always has the same id.",
+        description="Made from the stream and its version: the same fact always has the same id, which tells a "
+        "repeat.",
         examples=[_EXAMPLE["id"]],
     )
     source: str = Field(
@@ -68,15 +72,18 @@ class _Envelope(Wire):
         description="Who says so. With `id` it is unique, as CloudEvents wants it.",
         examples=["/streams"],
     )
-    type: EventName = Field(description="What happened.")
+    type: EventName = Field(description=_TYPE)
     subject: StreamId = Field(description="The stream that it happened to, by its id.")
-    time: Timestamp = Field(description="When it happened, in UTC.")
+    time: Timestamp = Field(
+        description="When it happened, in UTC, by the clock of the worker that did it. For the order go by "
+        "`sequence`."
+    )
     datacontenttype: Literal["application/json"] = Field(
-        default=MediaType.JSON.value, description="What `data` is."
+        default=MediaType.JSON.value, description="The media type of `data`."
     )
     dataschema: str = Field(
         default=schema_urn("stream"),
-        json_schema_extra={"format": "uri"},
+        json_schema_extra={"format": "uri", "const": schema_urn("stream")},
         description="The schema of `data`; its name ends in the version of the contract.",
         examples=[schema_urn("stream")],
     )
@@ -94,7 +101,7 @@ class _Envelope(Wire):
         description="The message_id of the command that caused it; absent where it had none.",
         examples=[_EXAMPLE["causationid"]],
     )
-    data: StreamData = Field(description="What it is about.")
+    data: StreamData = Field(description="The fact itself: the whole stream, so that nobody has to ask for it.")
 
     @property
     def number(self) -> int:
@@ -112,7 +119,7 @@ class StreamCreated(_Envelope):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    type: Literal[EventName.CREATED] = Field(default=EventName.CREATED, description="What happened.")
+    type: Literal[EventName.CREATED] = Field(default=EventName.CREATED, description=_TYPE)
 
 
 class StreamStopped(_Envelope):
@@ -120,7 +127,7 @@ class StreamStopped(_Envelope):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_STOPPED_EXAMPLE]})
 
-    type: Literal[EventName.STOPPED] = Field(default=EventName.STOPPED, description="What happened.")
+    type: Literal[EventName.STOPPED] = Field(default=EventName.STOPPED, description=_TYPE)
 
 
 Event = StreamCreated | StreamStopped

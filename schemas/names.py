@@ -45,7 +45,7 @@ class Outcome(StrEnum):
 
     `created`: the device had no active stream, now it has this one. `reused`: it had one, and this is it.
     `stopped`: the stream was active and is not any more. `already_stopped`: it was stopped before, and nothing
-    changed. `found`: it was read.
+    changed. `found`: it was read. The list grows: be ready for an outcome that is not on it.
     """
 
     CREATED = "created"
@@ -56,7 +56,9 @@ class Outcome(StrEnum):
 
 
 class ProblemCode(StrEnum):
-    """Why a command was refused."""
+    """Why a command was refused; the message `stream.problem` explains each. The list grows: be ready for a code
+    that is not on it.
+    """
 
     MALFORMED = "malformed"
     UNKNOWN_COMMAND = "unknown_command"

@@ -31,7 +31,8 @@ PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
     ProblemCode.MALFORMED: ProblemKind(
         status=400,
         title="Malformed body",
-        when="the body is not a UTF-8 JSON object (NaN, lone surrogates and NUL are refused too)",
+        when="the body is not a UTF-8 JSON object (refused too: NaN, infinite numbers, lone surrogates, NUL, and "
+        "what is nested too deep)",
         remedy="mend the device",
     ),
     ProblemCode.UNKNOWN_COMMAND: ProblemKind(
@@ -40,13 +41,14 @@ PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
     ProblemCode.FORBIDDEN: ProblemKind(
         status=403,
         title="Forbidden",
-        when="the sender may not act for this device, or there is no sender where one is required",
+        when="the sender may not act for this device; where senders are told apart, also: there is none, or the "
+        "message has a header `CC` or `BCC`",
         remedy="publish as the device, or as an operator",
     ),
     ProblemCode.NOT_FOUND: ProblemKind(
         status=404,
         title="Stream not found",
-        when="no such stream, or the device never had one",
+        when="no such stream (where senders are told apart, another's is none), or the device never had one",
         remedy="it is an answer: go on without the stream, or create one",
     ),
     ProblemCode.MESSAGE_ID_REUSED: ProblemKind(
@@ -78,7 +80,7 @@ PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
         status=422,
         title="Invalid command",
         when='the JSON does not fit the command; `errors` lists `{"pointer": "/device_id", "detail": "…"}`; '
-        "or the `message_id` is too long",
+        "or the `message_id` is too long, or has a NUL",
         remedy="mend the device",
     ),
     ProblemCode.TOO_MANY_REQUESTS: ProblemKind(
@@ -123,7 +125,8 @@ class Problem(Wire):
     detail: str = Field(description="This one problem, for people.", examples=["No stream has the code 7K3M9QXA."])
     code: Annotated[ProblemCode, Field(strict=False)] | SkipJsonSchema[str] = Field(
         union_mode="left_to_right",  # a text that is no code of ours is one that came later: we never write one
-        description="The kind of problem, for programs.",
+        description="The kind of problem, for programs. One that is not listed came later: go by `retryable` and "
+        "`status`.",
         examples=["not_found"],
     )
     retryable: bool = Field(description="Whether the same command can succeed later.")

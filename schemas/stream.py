@@ -29,6 +29,8 @@ class Stream(Wire):
     device_id: DeviceId
     code: Code
     status: StreamStatus = Field(strict=False, description="Whether the device is streaming under it now.")
-    created_at: Timestamp = Field(description="When it began, in UTC.")
-    stopped_at: Timestamp | None = Field(description="When it ended, in UTC; null while it is active.")
+    created_at: Timestamp = Field(description="When it began, in UTC, always with six decimals.")
+    stopped_at: Timestamp | None = Field(
+        description="When it ended, in UTC, always with six decimals; null while it is active."
+    )
     version: int = Field(ge=1, description="Counts the stream's own changes, from 1.", examples=[1])

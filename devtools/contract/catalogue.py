@@ -11,7 +11,8 @@ ORDER: Final = (
     "and `reply_to` not allowed (both dead letters), size, media type, `type`, JSON, shape and `message_id`, who "
     "may, rate, age, then the stored outcome of the same `message_id`, then the command itself. All before the "
     "stored outcome is not remembered, nor is what is `retryable`. A message without `reply_to` that ends in "
-    "400, 413, 415 or 422 is dead-lettered."
+    "400, 413, 415 or 422 is dead-lettered, and so is an `internal` one; in any other problem it is counted and "
+    "logged."
 )
 
 

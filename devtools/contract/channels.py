@@ -49,7 +49,10 @@ def channels() -> dict[str, Any]:
             "a key for many devices in `#`, not in `*`.",
             messages=tuple(EventName),
             parameters={
-                "eventType": {"description": "What happened.", "enum": [name.value for name in EventName]},
+                "eventType": {
+                    "description": "What happened. More types may come.",
+                    "enum": [name.value for name in EventName],
+                },
                 **_DEVICE,
             },
         ),
@@ -88,9 +91,10 @@ def _of_commands() -> dict[str, Any]:
             title="A partition of the commands",
             text="Only where the operator has set `STREAMS_PARTITIONS` to N > 1: the queues "
             f"`{PARTITIONED.commands}.1` to `.N`, over which `{PARTITIONED.hashed}` spreads the commands by "
-            "their routing keys. The commands of one device that have its id as their routing key and a "
-            "`message_id` are then carried out in the order in which the broker got them, whatever the number "
-            "of workers. Senders see no difference: they publish to `commands`.",
+            "their routing keys (the key of a queue's binding is its weight). The commands of one device that "
+            "have its id as their routing key and a `message_id` are then carried out in the order in which the "
+            "broker got them, whatever the number of workers. Senders see no difference: they "
+            "publish to `commands`.",
             messages=_EVERY_COMMAND,
             parameters={"partition": {"description": "1 to N.", "examples": ["1"]}},
         ),

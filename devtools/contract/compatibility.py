@@ -5,10 +5,12 @@ whatever we send now has to fit what was published before. So it is one comparis
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from devtools.contract.shape import AS_IT_IS, AT_LEAST, AT_MOST, Shape, shape_of
+from devtools.contract.places import place_of_channel, place_of_message, place_of_operation
+from devtools.contract.shape import AT_LEAST, AT_MOST, CHOICES, Shape, shape_of
 
 _ELSE: Final = "or begin the next version (schemas/version.py, ADR 20)"
 
@@ -33,12 +35,14 @@ class Rule(StrEnum):
 def broken_rules(released: Document, present: Document, *, explained: str) -> Sequence[str]:
     """Return a sentence for each change that could break somebody: where, what, which rule, how to go on.
 
-    `explained` is the text in which a new value of an enumeration has to stand, in backticks. Pure.
+    `explained` is the text in which a new value of an open list has to stand, in backticks. Pure.
     """
-    return [
-        f"{where}: {what}. The rule: {rule}."
-        for where, what, rule in (*_messages(released, present, explained), *_addresses(released, present))
-    ]
+    found = (
+        *_messages(released, present, explained),
+        *_new_events(released, present, explained),
+        *_places(released, present),
+    )
+    return [f"{where}: {what}. The rule: {rule}." for where, what, rule in found]
 
 
 _Break = tuple[str, str, Rule]
@@ -67,6 +71,18 @@ def _received(document: Document) -> set[str]:
     return {message["$ref"].rpartition("/")[2] for one in operations for message in one["messages"]}
 
 
+def _new_events(released: Document, present: Document, explained: str) -> Iterator[_Break]:
+    """Subscribers count events of types that they do not know: those have what every event has."""
+    (first, *_), now = (document["channels"]["events"]["messages"] for document in (released, present))
+    known, messages = released["components"]["messages"], present["components"]["messages"]
+    for name in now.keys() & messages.keys() - known.keys():
+        for part in ("headers", "payload"):
+            every = shape_of(known[first][part], released)
+            but_type = {member: shape for member, shape in every.members.items() if member != "type"}
+            shape = shape_of(messages[name][part], present)
+            yield from _of_answer(f"{name} {part}", replace(every, members=but_type), shape, explained)
+
+
 def _of_command(where: str, before: Shape, now: Shape) -> Iterator[_Break]:
     for name in sorted(now.required - before.required):
         yield f"{where}/{name}", "is required now", Rule.COMMAND_REQUIRED
@@ -84,13 +100,10 @@ def _of_command(where: str, before: Shape, now: Shape) -> Iterator[_Break]:
 def _of_answer(where: str, before: Shape, now: Shape, explained: str) -> Iterator[_Break]:
     for name in sorted((before.required - now.required) & now.members.keys()):
         yield f"{where}/{name}", "was always there, and may be missing now", Rule.ANSWER_MEMBER
-    added = (
-        (now.values or frozenset()) - (before.values or frozenset()) if before.is_open and now.is_open else None
-    )
-    for value in sorted(added or ()):
+    for value in sorted(_new_values(before, now)):
         if f"`{value}`" not in explained:
             yield where, f"can be {value} now, which docs/protocol.md does not know", Rule.ANSWER_VALUE
-    for what in _narrower(now, before, values_too=added is None):
+    for what in _narrower(now, before):
         yield where, f"is wider than it was ({what})", Rule.ANSWER_WIDER
     for name, member in before.members.items():
         if name in now.members:
@@ -101,42 +114,60 @@ def _of_answer(where: str, before: Shape, now: Shape, explained: str) -> Iterato
         yield from _of_answer(f"{where}/*", before.items, now.items, explained)
 
 
-def _narrower(wide: Shape, narrow: Shape, *, values_too: bool = True) -> Iterator[str]:
+def _new_values(before: Shape, now: Shape) -> frozenset[str]:
+    """Return what came to a list that may grow."""
+    return frozenset() if before.known is None else (now.known or now.values or frozenset()) - before.known
+
+
+def _narrower(wide: Shape, narrow: Shape) -> Iterator[str]:
     """Say what fits the first and not the second, as far as the value itself goes, without its members."""
     if lost := wide.types - narrow.types - ({"integer"} if "number" in narrow.types else set()):
         yield f"not {' or '.join(sorted(lost))}"
-    if values_too and narrow.values is not None and (wide.values is None or wide.values - narrow.values):
+    if narrow.values is not None and (wide.values is None or wide.values - narrow.values):
         yield f"only {', '.join(sorted(narrow.values))}"
-    for name in (*AT_MOST, *AT_LEAST, *AS_IT_IS):
-        if name in narrow.limits and not _within(name, wide.limits.get(name), narrow.limits[name]):
-            yield f"{name} {narrow.limits[name]}"
+    if narrow.known is not None and wide.known is None and wide.values is None:
+        yield f"no list of {', '.join(sorted(narrow.known))}"
+    if narrow.items and not wide.items and "array" in wide.types:
+        yield "only some items"
+    for name, limit in narrow.limits.items():
+        if not _within(name, wide.limits.get(name), limit):
+            yield f"{name} {limit}"
 
 
 def _within(name: str, inner: Any, outer: Any) -> bool:
+    """Whether what fits the one limit fits the other. Two patterns, or words that we do not know, cannot be
+    compared: they have to be the same.
+    """
     if inner is None:
         return False
-    if name == "oneOf":
+    if name in CHOICES:
         return all(choice in outer for choice in inner)
-    if name in AS_IT_IS:  # two patterns cannot be compared
-        return bool(inner == outer)
-    return bool(inner <= outer if name in AT_MOST else inner >= outer)
+    if name in AT_MOST or name in AT_LEAST:
+        return bool(inner <= outer if name in AT_MOST else inner >= outer)
+    return bool(inner == outer)
 
 
-def _addresses(released: Document, present: Document) -> Iterator[_Break]:
-    for kind, place in (("channels", _place_of_channel), ("operations", _place_of_answer)):
-        for name, before in released[kind].items():
-            now = present[kind].get(name)
-            if now is None:
+def _places(released: Document, present: Document) -> Iterator[_Break]:
+    for kind, place_of, before_all, now_all in (
+        ("channels", place_of_channel, released["channels"], present["channels"]),
+        ("operations", place_of_operation, released["operations"], present["operations"]),
+        ("messages", place_of_message, *(one["components"]["messages"] for one in (released, present))),
+    ):
+        for name, before in before_all.items():
+            if name in now_all:
+                yield from _moved(f"{kind} {name}", place_of(before), place_of(now_all[name]))
+            elif kind != "messages":
                 yield f"{kind} {name}", "is gone", Rule.ADDRESS
-            elif place(before) != place(now):
-                yield f"{kind} {name}", f"was {place(before)}, is {place(now)}", Rule.ADDRESS
 
 
-def _place_of_channel(channel: Mapping[str, Any]) -> str:
-    bound = channel.get("bindings", {}).get("amqp", {})
-    place = bound.get("exchange") or bound.get("queue") or {}
-    return " ".join(map(str, (channel["address"], place.get("name"), place.get("type"))))
-
-
-def _place_of_answer(operation: Mapping[str, Any]) -> str:
-    return f"{operation['action']} {operation.get('reply', {}).get('address', {}).get('location')}"
+def _moved(where: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[_Break]:
+    """Of messages none may leave a place; whether others may come is the place's own affair."""
+    for name, was in before.items():
+        is_now = now.get(name)
+        if isinstance(was, frozenset) and isinstance(is_now, frozenset):
+            for message in sorted(was - is_now):
+                yield where, f"has no {message} any more", Rule.ADDRESS
+        elif was != is_now:
+            yield where, f"{name} was {was}, is {is_now}", Rule.ADDRESS
+    for name in sorted(now.keys() - before.keys()):
+        yield where, f"{name} is {now[name]}, and was nothing", Rule.ADDRESS

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from devtools.contract.properties import TRACEPARENT
 from schemas import (
@@ -61,7 +63,7 @@ def of_command(name: CommandName) -> Sequence[Example]:
             "summary": f"By `{next(iter(body))}`, answered by direct reply-to.",
             "headers": {
                 "type": name.value,
-                "messageId": _MESSAGE_ID,
+                "messageId": _message_id(name, body),
                 "correlationId": "1",
                 "replyTo": "amq.rabbitmq.reply-to",
                 "timestamp": _AT_S,
@@ -73,6 +75,11 @@ def of_command(name: CommandName) -> Sequence[Example]:
         }
         for body in COMMANDS[name].json_schema()["examples"]
     ]
+
+
+def _message_id(name: CommandName, body: Mapping[str, str]) -> str:
+    """One for each command, as it has to be."""
+    return _MESSAGE_ID if name is CommandName.CREATE else uuid5(NAMESPACE_URL, f"{name} {json.dumps(body)}").hex
 
 
 def of_reply() -> Sequence[Example]:
@@ -130,7 +137,7 @@ def of_event(name: EventName) -> Sequence[Example]:
                 "type": name.value,
                 "contentType": MediaType.EVENT.value,
                 "messageId": body["id"],
-                "timestamp": _AT_S,
+                "timestamp": int(datetime.fromisoformat(body["time"]).timestamp()),
                 "deliveryMode": PERSISTENT,
                 "appId": APP_ID,
             },

@@ -10,7 +10,12 @@ from pydantic_core import core_schema
 from typing_extensions import override
 
 from devtools.contract.bodies import BODIES, Body
+from devtools.contract.shape import OPEN_LIST
+from schemas import Outcome, ProblemCode
 from schemas.version import schema_urn
+
+_OPEN: Final = frozenset({ProblemCode, Outcome})
+"""Lists that grow within a version. Whatever reads the schema, a generator of code too, has to let others in."""
 
 
 class _Generator(GenerateJsonSchema):
@@ -25,6 +30,13 @@ class _Generator(GenerateJsonSchema):
     @override
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    @override
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        written = super().enum_schema(schema)
+        if schema["cls"] in _OPEN:
+            written[OPEN_LIST] = written.pop("enum")
+        return written
 
     @override
     def field_is_required(
@@ -73,7 +85,7 @@ def _with_words_beside(value: Any) -> Any:
             return value
 
 
-_FIRST: Final = ("$ref", "title", "description", "type", "format", "const", "enum")
+_FIRST: Final = ("$ref", "title", "description", "type", "format", "const", "enum", OPEN_LIST)
 _LAST: Final = ("examples", "$defs")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from devtools.contract.properties import Property
+from devtools.contract.shape import OPEN_LIST
 from schemas import ProblemCode
 from worker.amqp.codec.decode import REPLY_TO_NOT_ALLOWED, UNDECODABLE
 from worker.amqp.dead_letters import DETAIL_CHARS_MAX
@@ -18,13 +19,21 @@ def _header(name: str, schema: dict[str, Any], text: str, *, required: bool = Fa
 LETTER_PROPERTIES: Final[Sequence[Property]] = (
     _header(
         "x-streams-reason",
-        {"type": "string", "enum": [*REASONS]},
+        {"type": "string", OPEN_LIST: [*REASONS]},
         "Why it could not become a reply: a problem's code, `undecodable` (properties that cannot be read, or "
         "over 16 KiB of them) or `reply_to_not_allowed`.",
     ),
-    _header("x-streams-detail", {"type": "string", "maxLength": DETAIL_CHARS_MAX}, "The same for people."),
-    _header("x-streams-failed-at", {"type": "string", "format": "date-time"}, "When, in UTC."),
-    _header("x-streams-attempts", {"type": "integer", "minimum": 1}, "How often it was delivered."),
+    _header(
+        "x-streams-detail",
+        {"type": "string", "maxLength": DETAIL_CHARS_MAX},
+        "The reason in a sentence, for people.",
+    ),
+    _header("x-streams-failed-at", {"type": "string", "format": "date-time"}, "When it was given up, in UTC."),
+    _header(
+        "x-streams-attempts",
+        {"type": "integer", "minimum": 1},
+        "How often it was delivered, as the broker counts.",
+    ),
     _header("x-streams-exchange", {"type": "string"}, "The exchange it was published to."),
     _header("x-streams-routing-key", {"type": "string"}, "The routing key it was published with."),
     _header("x-streams-worker", {"type": "string"}, "The worker that gave it up."),

@@ -37,6 +37,13 @@ _ROWS: Final[Sequence[Sequence[str]]] = [
         f"write `^<its user>$` on `{OBJECTS.commands}`",
     ],
     [
+        "operator, in `STREAMS_OPERATORS`",
+        f"`{_SERVER_NAMED}`",
+        f"`{_exactly(OBJECTS.commands)}`",
+        f"`{_SERVER_NAMED}`",
+        f"write `.*` on `{OBJECTS.commands}`",
+    ],
+    [
         "subscriber",
         "`^<its queue>$`",
         "`^<its queue>$`",

@@ -91,14 +91,15 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
             "examples": ["amq.rabbitmq.reply-to"],
         },
         text="Where the reply goes: direct reply-to (`amq.rabbitmq.reply-to`), a server-named queue "
-        "(`amq.gen-…`) or a queue `streams.reply.…`. Without it there is no reply; with any other the command "
-        "is dead-lettered, not carried out.",
+        "(`amq.gen-…`), or a queue `streams.reply.` and 1 to 190 of A-Z a-z 0-9 . _ : -; an operator can allow "
+        "others (`STREAMS_REPLY_TO_PATTERN`). Without it there is no reply; with any other the command is "
+        "dead-lettered, not carried out. A reply to a queue that is gone or full is dropped: ask again.",
     ),
     Property(
         name="user_id",
         schema={"type": "string", "examples": ["cam-1"]},
-        text="The sender. The broker refuses one that is not the user of the connection. Required where the "
-        "worker asks who may do what.",
+        text="The sender, to whom the `message_id` belongs: a repeat has the same, or none again. The broker "
+        "refuses one that is not the user of the connection. Required where the worker asks who may do what.",
     ),
     Property(
         name="timestamp",
@@ -180,6 +181,6 @@ def of_event(name: str) -> tuple[Property, ...]:
 
 def _ours() -> tuple[Property, ...]:
     return (
-        constant("delivery_mode", PERSISTENT, "Persistent."),
+        constant("delivery_mode", PERSISTENT, "Persistent: a durable queue keeps it when the broker restarts."),
         constant("app_id", APP_ID, "The program that sent it."),
     )

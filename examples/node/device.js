@@ -25,7 +25,7 @@ async function ask(command, body, messageId) {
   const deadline = Date.now() + GIVE_UP_MS;
   for (;;) {
     try {
-      return read(await Promise.race([askOnce(command, body, messageId), tooLate()]));
+      return read(await askOnce(command, body, messageId));
     } catch (error) {
       if (Date.now() + PAUSE_MS > deadline) throw error;
     }
@@ -44,14 +44,16 @@ function read(reply) {
 }
 
 async function askOnce(command, body, messageId) {
-  const connection = await amqp.connect(BROKER);
+  const connection = await amqp.connect(BROKER, { timeout: TRY_MS });
   try {
     return await new Promise((resolve, reject) => {
+      setTimeout(() => reject(new Error(`no reply within ${TRY_MS / 1_000} s; is a worker running?`)), TRY_MS);
       connection.on("error", reject).on("close", () => reject(new Error("the connection was lost")));
       send(connection, command, body, messageId, resolve, reject).catch(reject);
     });
   } finally {
-    await connection.close().catch(() => {}); // it may be closed already
+    // It may be closed already, or the broker may not answer.
+    await Promise.race([connection.close().catch(() => {}), sleep(PAUSE_MS)]);
   }
 }
 
@@ -72,11 +74,6 @@ async function send(connection, command, body, messageId, onReply, onTrouble) {
   // The routing key is the device: partitions and permissions go by it.
   channel.publish("streams.commands", deviceId, Buffer.from(JSON.stringify(body)), properties);
   await channel.waitForConfirms(); // the broker has it safe
-}
-
-async function tooLate() {
-  await sleep(TRY_MS);
-  throw new Error(`no reply within ${TRY_MS / 1_000} s; is a worker running?`);
 }
 
 main().then(

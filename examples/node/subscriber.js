@@ -8,8 +8,11 @@ const BROKER = process.env.STREAMS_AMQP_URL ?? "amqp://guest:guest@localhost:567
 // Beyond the limit the broker would drop an event, and from RabbitMQ 4 on a lost connection counts.
 const DURABLE = { durable: true, arguments: { "x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000 } };
 const PREFETCH = 50;
+const IDS_MAX = 50_000;
 
-const last = new Map(); // each device's last sequence; keep it with what you make of the events, to survive
+// Of the latest events, and of each device. Keep them with what you make of the events, to survive.
+const ids = new Set();
+const highest = new Map();
 
 async function main(queue) {
   const connection = await amqp.connect(BROKER);
@@ -25,13 +28,14 @@ async function main(queue) {
   });
 }
 
-function handle({ type, sequence: text, data: { stream } }) {
+function handle({ id, type, sequence: text, data: { stream } }) {
+  if (ids.has(id)) return; // a repeat: events come at least once
   const sequence = Number(text);
-  const before = last.get(stream.device_id) ?? sequence - 1;
-  if (sequence <= before) return; // a repeat: events come at least once, the first time in order
+  const before = highest.get(stream.device_id) ?? sequence - 1;
   if (sequence > before + 1) console.log(`missed ${sequence - before - 1} of ${stream.device_id}`);
-  console.log(sequence, type, stream.device_id, stream.code);
-  last.set(stream.device_id, sequence);
+  console.log(sequence, type, stream.device_id, stream.code); // here you make something of it
+  highest.set(stream.device_id, Math.max(sequence, before));
+  if (ids.add(id).size > IDS_MAX) ids.delete(ids.values().next().value); // the oldest
 }
 
 function end(reason) {

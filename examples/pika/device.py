@@ -39,31 +39,35 @@ def ask(command: str, body: Body, *, device_id: str, message_id: str) -> Body:
 def ask_once(command: str, body: Body, device_id: str, message_id: str) -> Body:
     answers: list[tuple[str, Body]] = []
     connection = pika.BlockingConnection(BROKER)
-    channel = connection.channel()
-    channel.confirm_delivery()  # from here on publishing waits until the broker has the message safe
-    # Direct reply-to: no queue to make or to clean up. Listen first, on the channel that will publish.
-    channel.basic_consume(
-        "amq.rabbitmq.reply-to",
-        lambda _channel, _method, properties, text: answers.append((properties.type, json.loads(text))),
-        auto_ack=True,
-    )
-    channel.basic_publish(
-        "streams.commands",
-        device_id,  # the routing key: partitions and permissions go by it
-        json.dumps(body).encode(),
-        pika.BasicProperties(
-            type=command,
-            message_id=message_id,
-            user_id=BROKER.credentials.username,  # the broker checks it; the worker may ask for it
-            reply_to="amq.rabbitmq.reply-to",
-            content_type="application/json",
-            delivery_mode=pika.DeliveryMode.Persistent.value,
-        ),
-        mandatory=True,  # an error where no queue takes it, in place of silence
-    )
-    while not answers:
-        connection.process_data_events(time_limit=None)
-    connection.close()
+    try:
+        channel = connection.channel()
+        channel.confirm_delivery()  # from here on publishing waits until the broker has the message safe
+        # Direct reply-to: no queue to make or to clean up. Listen first, on the channel that will publish.
+        channel.basic_consume(
+            "amq.rabbitmq.reply-to",
+            lambda _channel, _method, properties, text: answers.append((properties.type, json.loads(text))),
+            auto_ack=True,
+        )
+        channel.basic_publish(
+            "streams.commands",
+            device_id,  # the routing key: partitions and permissions go by it
+            json.dumps(body).encode(),
+            pika.BasicProperties(
+                type=command,
+                message_id=message_id,
+                user_id=BROKER.credentials.username,  # the broker checks it; the worker may ask for it
+                reply_to="amq.rabbitmq.reply-to",
+                content_type="application/json",
+                delivery_mode=pika.DeliveryMode.Persistent.value,
+            ),
+            mandatory=True,  # an error where no queue takes it, in place of silence
+        )
+        while not answers:
+            connection.process_data_events(time_limit=None)
+    finally:
+        signal.alarm(PAUSE_S)  # the broker may not answer a goodbye either
+        if connection.is_open:
+            connection.close()
     kind, answer = answers[0]
     if kind == "stream.problem":
         sys.exit(f"{answer['code']}: {answer['detail']}")  # the exit code is 1

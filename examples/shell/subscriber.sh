@@ -10,27 +10,34 @@ set -eu
 url=${STREAMS_AMQP_URL:-amqp://guest:guest@localhost:5672/}
 url=${url%/} # with a slash at the end amqp-tools ask for a virtual host without a name
 
-# What amqp-consume starts for each event, which is on stdin. If it fails, or dies, the event is not acknowledged.
-if [ -n "${STREAM_SEQUENCES:-}" ]; then
-  jq -r '"\(.sequence) \(.type) \(.data.stream.device_id) \(.data.stream.code)"' | {
-    read -r sequence type device_id code
-    seen=$STREAM_SEQUENCES/$device_id
-    before=$(cat "$seen" 2>/dev/null || echo $((sequence - 1)))
-    [ "$sequence" -gt "$before" ] || exit 0 # a repeat: events come at least once, the first time in order
-    [ "$sequence" -eq $((before + 1)) ] || echo "missed $((sequence - before - 1)) of $device_id"
-    echo "$sequence $type $device_id $code"
-    echo "$sequence" >"$seen"
+# What amqp-consume starts for each event, which is on stdin. If it fails, the event is not acknowledged, and comes
+# again the next time; amqp-consume would go on with the events behind it.
+if [ -n "${STREAM_EVENTS:-}" ]; then
+  trap '[ $? -eq 0 ] || kill "$PPID"' EXIT
+  jq -r '"\(.id) \(.sequence) \(.type) \(.data.stream.device_id) \(.data.stream.code)"' | {
+    read -r id sequence type device_id code
+    seen=$STREAM_EVENTS/$device_id
+    ! grep -qs " $id\$" "$seen" || exit 0 # a repeat: events come at least once
+    highest=$(sort -n "$seen" 2>/dev/null | tail -n 1)
+    before=${highest%% *}
+    before=${before:-$((sequence - 1))}
+    [ "$sequence" -le $((before + 1)) ] || echo "missed $((sequence - before - 1)) of $device_id"
+    echo "$sequence $type $device_id $code" # here you make something of it
+    echo "$sequence $id" >>"$seen"
   }
   exit
 fi
 
-# Each device's last sequence, a file a device; keep them where they survive.
-STREAM_SEQUENCES=$(mktemp -d)
-export STREAM_SEQUENCES
+# Each device's sequences and ids, a file a device; keep them where they survive.
+STREAM_EVENTS=$(mktemp -d)
+export STREAM_EVENTS
+trap 'rm -rf "$STREAM_EVENTS"' EXIT
 if [ $# -gt 0 ]; then
   set -- --queue "$1"
 else
   set -- --exclusive --exchange streams.events --routing-key '#'
 fi
 # Without heartbeats a connection that is gone would never be noticed.
-exec amqp-consume --url "$url" --heartbeat 30 --prefetch-count 50 "$@" sh "$0"
+amqp-consume --url "$url" --heartbeat 30 --prefetch-count 50 "$@" sh "$0" &
+trap 'kill $!' HUP INT TERM
+wait $!

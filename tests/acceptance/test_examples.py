@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aio_pika
 import pytest
 import pytest_asyncio
 
 from devtools.project import ROOT
-from schemas import Event, MediaType, write_event
+from schemas import Event, EventName, MediaType, write_event
 from tests.support.examples import (
     LANGUAGES,
     TEXTS,
@@ -47,20 +48,25 @@ async def queue(party: Party, language: Language) -> AsyncIterator[str]:
     await party.channel.queue_delete(name)
 
 
-async def has_consumers(url: str, queue: str, count: int) -> bool:
+async def has(url: str, queue: str, *, consumers: int, messages_min: int = 0) -> bool:
     async with Party(url, NAMESPACE) as party:
         try:
             declared = await party.channel.declare_queue(queue, passive=True)
         except aio_pika.exceptions.ChannelNotFoundEntity:
             return False
-        return declared.declaration_result.consumer_count == count
+        found = declared.declaration_result
+        return found.consumer_count == consumers and (found.message_count or 0) >= messages_min
 
 
 async def announce(party: Party, event: Event) -> None:
     """Publish an event in the worker's place."""
+    await announce_bytes(party, write_event(event), event.stream.device_id)
+
+
+async def announce_bytes(party: Party, body: bytes, device_id: str) -> None:
     exchange = await party.channel.get_exchange(f"{NAMESPACE}.events", ensure=False)
-    message = aio_pika.Message(write_event(event), content_type=MediaType.EVENT, delivery_mode=2)
-    await exchange.publish(message, f"{event.type}.{event.stream.device_id}", mandatory=False)
+    message = aio_pika.Message(body, content_type=MediaType.EVENT, delivery_mode=2)
+    await exchange.publish(message, f"{EventName.CREATED}.{device_id}", mandatory=False)
 
 
 async def stream_and_stop(url: str, device_id: str) -> None:
@@ -102,10 +108,10 @@ async def test_a_subscriber_sees_what_happens_to_a_device_also_while_it_is_away(
 ) -> None:
     another = f"{device_id}-2"
     async with running_example(language.subscriber, queue, url=readers_url) as printed:
-        await eventually(lambda: has_consumers(readers_url, queue, 1))
+        await eventually(lambda: has(readers_url, queue, consumers=1))
         await stream_and_stop(readers_url, device_id)
         at_once = await lines_about(f" {device_id} ", printed, 2)
-    await eventually(lambda: has_consumers(readers_url, queue, 0))
+    await eventually(lambda: has(readers_url, queue, consumers=0))
     await stream_and_stop(readers_url, another)
 
     async with running_example(language.subscriber, queue, url=readers_url) as printed:
@@ -121,7 +127,7 @@ async def test_a_subscriber_acknowledges_drops_repeats_and_tells_gaps(
     numbers = range(1, PREFETCH // 2 + 2)  # twice each, so one that acknowledged nothing would get no further
     last = numbers[-1] + 3
     async with running_example(language.subscriber, queue, url=readers_url) as printed:
-        await eventually(lambda: has_consumers(readers_url, queue, 1))
+        await eventually(lambda: has(readers_url, queue, consumers=1))
         for number in numbers:
             event = an_event(device_id, number)
             await announce(party, event)
@@ -134,6 +140,47 @@ async def test_a_subscriber_acknowledges_drops_repeats_and_tells_gaps(
     seen = [*numbers, last]
     expected = [f"{number} stream.created {device_id} {code}\n" for number in seen]
     assert lines == [*expected[:-1], f"missed 2 of {device_id}\n", expected[-1]]
+
+
+async def test_a_subscriber_takes_an_event_that_comes_late(
+    language: Language, readers_url: str, device_id: str, party: Party, queue: str
+) -> None:
+    first, late, early, next_one = (an_event(device_id, number) for number in range(1, 5))
+    async with running_example(language.subscriber, queue, url=readers_url) as printed:
+        await eventually(lambda: has(readers_url, queue, consumers=1))
+        for event in (first, early, late, early, late, next_one):
+            await announce(party, event)
+
+        lines = await lines_about(device_id, printed, 5)
+
+    expected = [f"{number} stream.created {device_id} {first.stream.code}\n" for number in (1, 3, 2, 4)]
+    assert lines == [expected[0], f"missed 1 of {device_id}\n", *expected[1:]]
+
+
+async def test_a_subscriber_does_not_acknowledge_what_it_cannot_handle(
+    language: Language, readers_url: str, device_id: str, party: Party, queue: str
+) -> None:
+    async with running_example(language.subscriber, queue, url=readers_url) as printed:
+        await eventually(lambda: has(readers_url, queue, consumers=1))
+        await announce_bytes(party, b"no event", device_id)
+        await announce(party, an_event(device_id, 1))
+
+        if language.ends_by_what_it_cannot_read:
+            assert device_id not in (await printed.read()).decode()
+            await eventually(lambda: has(readers_url, queue, consumers=0, messages_min=2))
+        else:
+            assert await lines_about(device_id, printed, 1)
+
+
+async def test_a_subscriber_leaves_nothing_behind(
+    language: Language, readers_url: str, device_id: str, party: Party, queue: str, tmp_path: Path
+) -> None:
+    async with running_example(language.subscriber, queue, url=readers_url, TMPDIR=str(tmp_path)) as printed:
+        await eventually(lambda: has(readers_url, queue, consumers=1))
+        await announce(party, an_event(device_id, 1))
+        await lines_about(device_id, printed, 1)
+
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
 
 async def test_a_subscriber_without_a_queue_of_its_own_sees_what_happens_from_now_on(

@@ -105,6 +105,20 @@ def test_every_example_is_read_by_the_models_and_fits_what_is_published(name: st
         assert json.loads(read.model_dump_json(exclude_defaults=name in set(CommandName))) == example["payload"]
 
 
+def test_every_command_of_the_examples_has_a_message_id_of_its_own() -> None:
+    ids = [one["headers"]["messageId"] for name in CommandName for one in MESSAGES[name]["examples"]]
+
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("name", EventName)
+def test_an_events_properties_are_those_of_its_body(name: EventName) -> None:
+    for example in MESSAGES[name]["examples"]:
+        headers, body = example["headers"], example["payload"]
+        assert (headers["messageId"], headers["type"]) == (body["id"], body["type"])
+        assert headers["timestamp"] == int(datetime.fromisoformat(body["time"]).timestamp())
+
+
 def test_every_outcome_and_every_problem_has_its_example() -> None:
     replies, problems = (MESSAGES[name]["examples"] for name in ReplyName)
 
@@ -229,6 +243,23 @@ def test_no_property_goes_out_that_is_not_published(outgoing: Outgoing) -> None:
     assert set(headers_of(sent.properties)) <= set(
         MESSAGES[sent.properties.message_type or ""]["headers"]["properties"]
     )
+
+
+def test_a_problem_of_a_code_that_came_later_fits_what_is_published() -> None:
+    problem = MESSAGES[ReplyName.PROBLEM]
+    later = problem["examples"][0]["payload"] | {"code": "teapot", "type": "urn:streams:problem:teapot"}
+
+    validator(problem["payload"]).validate(later)
+    Draft202012Validator(json.loads((SCHEMAS / "json/stream.problem.json").read_text("utf-8"))).validate(later)
+    assert read_problem(json.dumps(later).encode()).code == "teapot"
+
+
+def test_an_outcome_that_came_later_fits_what_is_published_and_a_state_does_not() -> None:
+    reply = MESSAGES[ReplyName.REPLY]
+    written = reply["examples"][0]["payload"]
+
+    validator(reply["payload"]).validate(written | {"outcome": "paused"})
+    assert not validator(reply["payload"]).is_valid(written | {"stream": written["stream"] | {"status": "paused"}})
 
 
 def test_every_reason_of_a_letter_is_published() -> None:

@@ -44,6 +44,19 @@ def header(document: Document, message: str, name: str) -> Document:
     return document["components"]["messages"][message]["headers"]["properties"][name]
 
 
+def a_new_event(document: Document) -> str:
+    """Add one like the others, and return its schema's name."""
+    schema = copy.deepcopy(model(document, "StreamStopped"))
+    schema["properties"]["type"]["const"] = "stream.paused"
+    message = copy.deepcopy(document["components"]["messages"]["stream.stopped"])
+    message["headers"]["properties"]["type"]["const"] = "stream.paused"
+    message["payload"]["$ref"] = "#/components/schemas/StreamPaused"
+    document["components"]["schemas"]["StreamPaused"] = schema
+    document["components"]["messages"]["stream.paused"] = message
+    document["channels"]["events"]["messages"]["stream.paused"] = {"$ref": "#/components/messages/stream.paused"}
+    return "StreamPaused"
+
+
 def retype(schema: Document, **changes: Any) -> None:
     """Say something else of a member than was said; None takes a word away."""
     for word, value in changes.items():
@@ -60,6 +73,11 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
             model(d, "CreateStream")["properties"].update(colour={"type": "string"}),
             model(d, "CreateStream")["required"].append("colour"),
         ),
+    ),
+    "a command needs a new member, said beside a reference": (
+        Rule.COMMAND_REQUIRED,
+        "stream.create payload/colour: is required now",
+        lambda d: d["components"]["messages"]["stream.create"]["payload"].update(required=["colour"]),
     ),
     "a command needs a property that it could do without": (
         Rule.COMMAND_REQUIRED,
@@ -95,6 +113,29 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
         Rule.COMMAND_NARROWER,
         "stream.stop payload/code: minLength 8",
         lambda d: retype(member(d, "code", "StopStream"), minLength=8),
+    ),
+    "a command gets a limit of another kind": (
+        Rule.COMMAND_NARROWER,
+        "stream.get headers/timestamp: exclusiveMinimum 0",
+        lambda d: retype(header(d, "stream.get", "timestamp"), exclusiveMinimum=0),
+    ),
+    "a command gets a limit that the gate has never heard of": (
+        Rule.COMMAND_NARROWER,
+        "stream.get payload/code: not {'const': '00000000'}",
+        lambda d: retype(member(d, "code", "GetStream"), **{"not": {"const": "00000000", "description": "Why."}}),
+    ),
+    "a command may have nothing that is not known": (
+        Rule.COMMAND_NARROWER,
+        "stream.create payload: additionalProperties False",
+        lambda d: retype(model(d, "CreateStream"), additionalProperties=False),
+    ),
+    "a command's member refers to something else": (
+        Rule.COMMAND_NARROWER,
+        "stream.create payload/device_id: maxLength 8",
+        lambda d: (
+            d["components"]["schemas"].update(Short={**member(d, "device_id", "CreateStream"), "maxLength": 8}),
+            model(d, "CreateStream")["properties"].update(device_id={"$ref": "#/components/schemas/Short"}),
+        ),
     ),
     "a command's list of values is shorter": (
         Rule.COMMAND_NARROWER,
@@ -149,6 +190,15 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
             anyOf=[{"type": "string", "format": "uuid"}, {"type": "null"}],
         ),
     ),
+    "an event's member is of one kind or another": (
+        Rule.ANSWER_WIDER,
+        "stream.created payload/subject: is wider than it was (not array or boolean or integer",
+        lambda d: retype(
+            member(d, "subject", "StreamCreated"),
+            type=None,
+            anyOf=[{"type": "string", "format": "uuid"}, {"type": "integer"}],
+        ),
+    ),
     "a reply's limit is higher": (
         Rule.ANSWER_WIDER,
         "stream.reply payload/stream/code: is wider than it was (maxLength 8)",
@@ -177,12 +227,47 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
     "a problem's code is not explained": (
         Rule.ANSWER_VALUE,
         "stream.problem payload/code: can be teapot now",
-        lambda d: model(d, "ProblemCode")["enum"].append("teapot"),
+        lambda d: model(d, "ProblemCode")["x-extensible-enum"].append("teapot"),
+    ),
+    "a reply has a value that is explained, and that nobody was told to be ready for": (
+        Rule.ANSWER_WIDER,
+        "stream.reply payload/stream/status: is wider than it was (only active, stopped)",
+        lambda d: model(d, "StreamStatus")["enum"].append("found"),
+    ),
+    "a reply's list of values is opened": (
+        Rule.ANSWER_WIDER,
+        "stream.reply payload/stream/status: is wider than it was (only active, stopped)",
+        lambda d: model(d, "StreamStatus").update({"x-extensible-enum": model(d, "StreamStatus").pop("enum")}),
     ),
     "an outcome is not explained": (
         Rule.ANSWER_VALUE,
         "stream.reply payload/outcome: can be paused now",
-        lambda d: model(d, "Outcome")["enum"].append("paused"),
+        lambda d: model(d, "Outcome")["x-extensible-enum"].append("paused"),
+    ),
+    "an open list is given up": (
+        Rule.ANSWER_WIDER,
+        "stream.problem payload/code: is wider than it was (no list of expired",
+        lambda d: model(d, "ProblemCode").pop("x-extensible-enum"),
+    ),
+    "a letter has a reason that is not explained": (
+        Rule.ANSWER_VALUE,
+        "dead.letter headers/x-streams-reason: can be bored now",
+        lambda d: header(d, "dead.letter", "x-streams-reason")["x-extensible-enum"].append("bored"),
+    ),
+    "an event names another schema": (
+        Rule.ANSWER_WIDER,
+        "stream.created payload/dataschema: is wider than it was (only urn:streams:schema:stream:1)",
+        lambda d: retype(member(d, "dataschema", "StreamCreated"), const="urn:streams:schema:stream:2"),
+    ),
+    "anything may be an item of a reply": (
+        Rule.ANSWER_WIDER,
+        "stream.problem payload/errors: is wider than it was (only some items)",
+        lambda d: retype(member(d, "errors", "Problem"), items=None),
+    ),
+    "an event of a new type does not count": (
+        Rule.ANSWER_MEMBER,
+        "stream.paused payload/sequence: is gone",
+        lambda d: model(d, a_new_event(d))["properties"].pop("sequence"),
     ),
     "a property of an event is gone": (
         Rule.ANSWER_MEMBER,
@@ -201,18 +286,68 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
     ),
     "events go to another exchange": (
         Rule.ADDRESS,
-        "channels events: was",
+        "channels events: exchange/name was streams.events, is streams.facts",
         lambda d: d["channels"]["events"]["bindings"]["amqp"]["exchange"].update(name="streams.facts"),
     ),
     "events have other routing keys": (
         Rule.ADDRESS,
-        "channels events: was",
+        "channels events: address was {eventType}.{deviceId}, is {deviceId}.{eventType}",
         lambda d: d["channels"]["events"].update(address="{deviceId}.{eventType}"),
     ),
     "the way to the answer is another": (
         Rule.ADDRESS,
-        "operations getStream: was",
+        "operations getStream: reply was $message.header#/replyTo, is $message.header#/answerTo",
         lambda d: d["operations"]["getStream"]["reply"]["address"].update(location="$message.header#/answerTo"),
+    ),
+    "a queue has another argument": (
+        Rule.ADDRESS,
+        "channels commandQueue: x-amqp-arguments/x-overflow was reject-publish, is drop-head",
+        lambda d: d["channels"]["commandQueue"]["bindings"]["amqp"]["x-amqp-arguments"].update(
+            {"x-overflow": "drop-head"}
+        ),
+    ),
+    "a queue has one more argument": (
+        Rule.ADDRESS,
+        "channels deadLetterQueue: x-amqp-arguments/x-max-length is 1, and was nothing",
+        lambda d: d["channels"]["deadLetterQueue"]["bindings"]["amqp"]["x-amqp-arguments"].update(
+            {"x-max-length": 1}
+        ),
+    ),
+    "a queue is bound by another key": (
+        Rule.ADDRESS,
+        "channels eventLog: x-amqp-binding/routingKey was #, is stream.created.#",
+        lambda d: d["channels"]["eventLog"]["bindings"]["amqp"]["x-amqp-binding"].update(
+            routingKey="stream.created.#"
+        ),
+    ),
+    "a channel loses a message": (
+        Rule.ADDRESS,
+        "channels events: has no stream.stopped any more",
+        lambda d: d["channels"]["events"]["messages"].pop("stream.stopped"),
+    ),
+    "a command goes elsewhere": (
+        Rule.ADDRESS,
+        "operations createStream: channel was #/channels/commands, is #/channels/commandQueue",
+        lambda d: d["operations"]["createStream"]["channel"].update({"$ref": "#/channels/commandQueue"}),
+    ),
+    "an operation takes a command no more": (
+        Rule.ADDRESS,
+        "operations getStream: has no stream.get any more",
+        lambda d: d["operations"]["getStream"]["messages"].clear(),
+    ),
+    "there is a third kind of reply": (
+        Rule.ADDRESS,
+        "operations getStream: reply's messages was",
+        lambda d: d["operations"]["getStream"]["reply"]["messages"].append(
+            {"$ref": "#/channels/events/messages/stream.created"}
+        ),
+    ),
+    "a reply is found again elsewhere": (
+        Rule.ADDRESS,
+        "messages stream.reply: correlationId was $message.header#/correlationId, is $message.header#/requestId",
+        lambda d: d["components"]["messages"]["stream.reply"]["correlationId"].update(
+            location="$message.header#/requestId"
+        ),
     ),
     "nobody receives a command any more": (
         Rule.ADDRESS,
@@ -235,9 +370,9 @@ ALLOWED: dict[str, Change] = {
     "a new command": lambda d: d["components"]["messages"].update(
         {"stream.list": d["components"]["messages"]["stream.get"]}
     ),
-    "a new event": lambda d: d["components"]["messages"].update(
-        {"stream.paused": d["components"]["messages"]["stream.stopped"]}
-    ),
+    "a new event": a_new_event,
+    "a new channel": lambda d: d["channels"].update(later=d["channels"]["events"]),
+    "a new limit on what a reply may be": lambda d: retype(member(d, "detail", "Problem"), exclusiveMinimum=0),
     "a reply has a new member": lambda d: (
         model(d, "Stream")["properties"].update(colour={"type": "string"}),
         model(d, "Stream")["required"].append("colour"),
@@ -246,15 +381,16 @@ ALLOWED: dict[str, Change] = {
         "causationid"
     ),
     "a reply says less than it might": lambda d: retype(member(d, "version", "Stream"), minimum=1, maximum=2),
-    "a reply's value is not sent any more": lambda d: model(d, "Outcome")["enum"].remove("reused"),
-    "a problem's code is explained": lambda d: model(d, "ProblemCode")["enum"].append("undecodable"),
+    "a reply's value is not sent any more": lambda d: model(d, "Outcome")["x-extensible-enum"].remove("reused"),
+    "a problem's code is explained": lambda d: model(d, "ProblemCode")["x-extensible-enum"].append("undecodable"),
     "a letter has one more reason, which is explained": lambda d: header(d, "dead.letter", "x-streams-reason")[
-        "enum"
+        "x-extensible-enum"
     ].append("x-death"),
     "other words": lambda d: (
         d["info"].update(description="Other words."),
         retype(member(d, "device_id", "Stream"), description="Other words.", examples=["cam-2"]),
     ),
+    "other names of the ways to say it": lambda d: model(d, "GetStream")["oneOf"][0].update(title="by its device"),
     "another server": lambda d: d["servers"].pop("plain"),
 }
 
@@ -276,6 +412,16 @@ def test_it_is_refused_that(rule: Rule, said: str, change: Change) -> None:
 @pytest.mark.parametrize("change", ALLOWED.values(), ids=ALLOWED)
 def test_it_is_allowed_that(change: Change) -> None:
     assert broken_rules(committed_document(), changed(change), explained=EXPLAINED) == []
+
+
+def test_what_cannot_be_compared_is_not_passed_over() -> None:
+    released, present = (
+        committed_document(),
+        changed(lambda d: d["components"]["messages"]["stream.create"]["payload"].update(type="array")),
+    )
+
+    with pytest.raises(ValueError, match="type is object and array"):
+        broken_rules(released, present, explained=EXPLAINED)
 
 
 def test_every_rule_is_seen_to_refuse_something_and_says_how_to_go_on() -> None:

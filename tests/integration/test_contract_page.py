@@ -44,6 +44,8 @@ class Shown:
     title: str
     text: str
     opened: str
+    sections: Sequence[str]
+    stop: str
     widths: Sequence[int]
     complaints: Sequence[str]
     requests: Sequence[str]
@@ -66,6 +68,8 @@ async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown
             title=await tab.evaluate("document.title"),
             text=text,
             opened=await tab.evaluate("document.body.innerText"),
+            sections=await tab.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)"),
+            stop=await tab.evaluate("document.getElementById('schema-StopStream').innerText"),
             widths=await tab.evaluate("[document.documentElement.scrollWidth, innerWidth]"),
             complaints=tab.complaints,
             requests=[url for url in tab.requests if url != file.as_uri()],
@@ -80,10 +84,17 @@ async def test_the_page_is_drawn(shown: Shown) -> None:
 
 
 async def test_every_operation_and_every_message_is_on_the_page(shown: Shown) -> None:
-    for operation in committed_document()["operations"]:
-        assert operation in shown.text
+    said_of = {"receive": "reply", "send": "send"}  # as the component calls them; what we receive has replies
+    for name, operation in committed_document()["operations"].items():
+        assert f"operation-{said_of[operation['action']]}-{name}" in shown.sections
+        assert operation["summary"] in shown.text
     for message in (*CommandName, *ReplyName, *EventName, "dead.letter"):
-        assert message in shown.text
+        assert f"message-{message}" in shown.sections
+
+
+async def test_every_way_to_name_a_stream_is_called_something(shown: Shown) -> None:
+    for name in ("device_id", "stream_id", "code"):
+        assert f"by {name}" in shown.stop
 
 
 async def test_every_problem_is_on_the_page(shown: Shown) -> None:

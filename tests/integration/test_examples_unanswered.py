@@ -12,7 +12,7 @@ from devtools.broker import PrivateBroker
 from schemas import StreamReply
 from tests.support.command_line import Ended
 from tests.support.examples import LANGUAGES, run_example
-from tests.support.fake_worker import FakeWorker, a_reply, silent
+from tests.support.fake_worker import FakeWorker, a_reply
 
 NO_ANSWER = 75
 NOBODY = "amqp://guest:guest@127.0.0.1:1/"
@@ -50,10 +50,23 @@ def gave_up(ended: Ended, message_id: str) -> bool:
     )
 
 
+def connections_of(broker: PrivateBroker) -> int:
+    return len(broker.ctl("-q", "list_connections", "--no-table-headers", "pid").splitlines())
+
+
 async def test_without_a_worker_or_a_broker_they_ask_again_and_then_say_so(
     broker: PrivateBroker, worker: FakeWorker, message_ids: dict[str, str]
 ) -> None:
-    worker.answer = silent
+    tries: Counter[str] = Counter()
+    counted: list[asyncio.Task[int]] = []
+
+    async def count(command: AbstractIncomingMessage, _number: int) -> None:
+        tries[command.message_id or ""] += 1
+        if tries[command.message_id or ""] == len(("first", "second")):
+            counted.append(asyncio.create_task(asyncio.to_thread(connections_of, broker)))
+
+    worker.answer = count
+    ours = await asyncio.to_thread(connections_of, broker)
 
     unanswered, alone = await asyncio.gather(run_all(broker.url, message_ids), run_all(NOBODY, message_ids))
 
@@ -64,6 +77,9 @@ async def test_without_a_worker_or_a_broker_they_ask_again_and_then_say_so(
         assert "is a worker running?" in unanswered[name].err
         assert len(commands[message_id]) > 1, name
     assert commands.keys() == set(message_ids.values())
+    assert max(await asyncio.gather(*counted)) <= ours + len(LANGUAGES), (
+        "a try that got no reply has left its connection open"
+    )
 
 
 async def test_a_reply_to_the_second_try_is_as_good(

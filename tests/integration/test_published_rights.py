@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import aio_pika
 import pytest
 import pytest_asyncio
-from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import ChannelClosed
 
 from devtools.broker import PrivateBroker
@@ -121,3 +121,25 @@ async def test_a_subscriber_may_say_nothing(subscriber: AbstractChannel, place: 
 
     with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
         await said.publish(aio_pika.Message(b"{}"), "stream.created.cam-1")
+
+
+async def ignore(_: AbstractIncomingMessage) -> None:
+    """Take it, and do nothing."""
+
+
+async def test_an_operator_may_ask_for_every_device(broker: PrivateBroker, place: Place) -> None:
+    configure, write, read, topic = published("operator", place.namespace)
+    exchange = f"{place.namespace}.commands"
+    assert topic == f"write `.*` on `{exchange}`"
+    user = User(
+        name=f"boss-{place.namespace}", configure=configure, write=write, read=read, topics=((exchange, ".*"),)
+    )
+    await make(broker, [user])
+
+    async with await aio_pika.connect(user.url(broker)) as connection, connection.channel() as channel:
+        replies = await channel.get_queue("amq.rabbitmq.reply-to", ensure=False)
+        await replies.consume(ignore, no_ack=True)
+        commands = await channel.get_exchange(exchange, ensure=False)
+        for device_id in ("cam-1", "cam-2"):
+            command = aio_pika.Message(b"{}", user_id=user.name, reply_to=replies.name)
+            assert await commands.publish(command, device_id)

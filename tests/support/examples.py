@@ -37,6 +37,11 @@ class Language:
     def makes_its_queue(self) -> bool:
         return self.name != "shell"
 
+    @property
+    def ends_by_what_it_cannot_read(self) -> bool:
+        """Our client rejects it, and goes on."""
+        return self.name != "python"
+
 
 def _languages() -> dict[str, Language]:
     found = [
@@ -70,9 +75,11 @@ async def run_example(command: str, *arguments: str, url: str) -> Ended:
 
 
 @asynccontextmanager
-async def running_example(command: str, *arguments: str, url: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Run it until the block ends, and give what it prints."""
-    process = await _start(command, *arguments, url=url)
+async def running_example(
+    command: str, *arguments: str, url: str, **others: str
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Run it until the block ends, and give what it prints; `others` stand in its environment."""
+    process = await _start(command, *arguments, url=url, **others)
     try:
         assert process.stdout is not None
         yield process.stdout
@@ -93,7 +100,7 @@ async def lines_about(device: str, printed: asyncio.StreamReader, count: int) ->
     return lines
 
 
-async def _start(command: str, *arguments: str, url: str) -> asyncio.subprocess.Process:
+async def _start(command: str, *arguments: str, url: str, **others: str) -> asyncio.subprocess.Process:
     program, script, *given = [*shlex.split(command), *arguments]
     started = {".venv/bin/python": sys.executable, "node": str(nodejs().node), "sh": "/bin/sh"}[program]
     return await asyncio.create_subprocess_exec(
@@ -101,7 +108,7 @@ async def _start(command: str, *arguments: str, url: str) -> asyncio.subprocess.
         script,
         *given,
         cwd=ROOT,
-        env=environment(STREAMS_AMQP_URL=url) | _found_by(program),
+        env=environment(STREAMS_AMQP_URL=url, **others) | _found_by(program),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=1_000_000,
