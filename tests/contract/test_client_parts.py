@@ -193,7 +193,15 @@ async def test_a_call_that_takes_too_long_is_a_slow_link() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [AMQPConnectionError(), ConnectionResetError(), ChannelInvalidStateError("closed")]
+    "error",
+    [
+        AMQPConnectionError(),
+        ConnectionResetError(),
+        ChannelInvalidStateError("closed"),
+        asyncio.IncompleteReadError(b"", 7),
+        StopAsyncIteration(),
+        Exception(),
+    ],
 )
 async def test_whatever_a_lost_connection_raises_is_a_lost_link(error: Exception) -> None:
     with pytest.raises(LinkLost):
