@@ -7,7 +7,9 @@ from schemas.commands import COMMANDS, Command, CreateStream, GetStream, StopStr
 from schemas.device_id import DEVICE_ID_LOOKS, is_device_id
 from schemas.errors import FieldError, field_errors
 from schemas.events import (
+    AnyEvent,
     Event,
+    LaterEvent,
     StreamCreated,
     StreamData,
     StreamStopped,
@@ -46,6 +48,7 @@ __all__ = [
     "DEVICE_ID_PATTERN",
     "MESSAGE_ID_CHARS_MAX",
     "PROBLEMS",
+    "AnyEvent",
     "Command",
     "CommandName",
     "CreateStream",
@@ -53,6 +56,7 @@ __all__ = [
     "EventName",
     "FieldError",
     "GetStream",
+    "LaterEvent",
     "MediaType",
     "Outcome",
     "Problem",

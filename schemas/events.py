@@ -47,7 +47,7 @@ _TYPE: Final = "What happened; also the AMQP property `type`, and how the routin
 
 
 class UnreadableEvent(ValueError):
-    """These bytes are no event that this version knows: broken, or of a type that came later."""
+    """These bytes are no event."""
 
 
 class StreamData(Wire):
@@ -72,7 +72,7 @@ class _Envelope(Wire):
         description="Who says so. With `id` it is unique, as CloudEvents wants it.",
         examples=["/streams"],
     )
-    type: EventName = Field(description=_TYPE)
+    type: str = Field(description=_TYPE)
     subject: StreamId = Field(description="The stream that it happened to, by its id.")
     time: Timestamp = Field(
         description="When it happened, in UTC, by the clock of the worker that did it. For the order go by "
@@ -130,9 +130,17 @@ class StreamStopped(_Envelope):
     type: Literal[EventName.STOPPED] = Field(default=EventName.STOPPED, description=_TYPE)
 
 
+class LaterEvent(_Envelope):
+    """Something happened that this version has no word for. Acknowledge and ignore it; the sequence of its device
+    counts it all the same.
+    """
+
+
 Event = StreamCreated | StreamStopped
+AnyEvent = Event | LaterEvent
 
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_LATER: Final = TypeAdapter(LaterEvent)
 
 # The union's adapter would write them too, after looking for the right member each time.
 _WRITERS: Final[Mapping[EventName, TypeAdapter[Any]]] = {
@@ -146,7 +154,7 @@ def write_event(event: Event) -> bytes:
     return _WRITERS[event.type].dump_json(event)
 
 
-def read_event(body: bytes) -> Event:
+def read_event(body: bytes) -> AnyEvent:
     """Read the body of an event; members that it does not know are ignored.
 
     Raises UnreadableEvent, which says where it does not fit but quotes nothing.
@@ -154,12 +162,15 @@ def read_event(body: bytes) -> Event:
     try:
         return _EVENT.validate_json(body)
     except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "union_tag_invalid":
+            raise UnreadableEvent(_why(error)) from error
+    try:
+        return _LATER.validate_json(body)
+    except ValidationError as error:
         raise UnreadableEvent(_why(error)) from error
 
 
 def _why(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    if found[0]["type"] == "union_tag_invalid":
-        return "an event of a type that this version does not know"
     where = ", ".join(".".join(map(str, one["loc"])) or "the body" for one in found)
     return f"not an event; what does not fit: {where}"

@@ -2,10 +2,12 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from schemas.device_id import DEVICE_ID_LOOKS, is_device_id
@@ -111,3 +113,8 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-12T09:30:00.123456Z"]}),
 ]
 """A time in UTC, with microseconds."""
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+OrLater = Annotated[Annotated[_Word, Field(strict=False)] | SkipJsonSchema[str], Field(union_mode="left_to_right")]
+"""One of our words, or a text that is none of them: one that came later than the reader. We never write any."""

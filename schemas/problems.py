@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Self
+from typing import Final, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter
-from pydantic.json_schema import SkipJsonSchema
 
 from schemas.errors import FieldError
+from schemas.fields import OrLater
 from schemas.limits import BODY_BYTES_MAX
 from schemas.names import ProblemCode
 from schemas.wire import Wire, absent_not_null, is_none
@@ -123,8 +123,7 @@ class Problem(Wire):
     title: str = Field(description="The kind of problem, for people; the same for every one of its kind.")
     status: int = Field(ge=400, le=599, description="The HTTP status it is most like; advisory.", examples=[404])
     detail: str = Field(description="This one problem, for people.", examples=["No stream has the code 7K3M9QXA."])
-    code: Annotated[ProblemCode, Field(strict=False)] | SkipJsonSchema[str] = Field(
-        union_mode="left_to_right",  # a text that is no code of ours is one that came later: we never write one
+    code: OrLater[ProblemCode] = Field(
         description="The kind of problem, for programs. One that is not listed came later: go by `retryable` and "
         "`status`.",
         examples=["not_found"],

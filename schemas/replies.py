@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from schemas.fields import OrLater
 from schemas.names import Outcome
 from schemas.stream import STREAM_EXAMPLE, Stream
 from schemas.wire import Wire
@@ -14,7 +15,7 @@ class StreamReply(Wire):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "created", "stream": STREAM_EXAMPLE}]})
 
-    outcome: Outcome = Field(strict=False, description="What the command did.", examples=["created"])
+    outcome: OrLater[Outcome] = Field(description="What the command did.", examples=["created"])
     stream: Stream = Field(description="The stream, as the command left it.")
 
 
@@ -27,5 +28,8 @@ def write_reply(reply: StreamReply) -> bytes:
 
 
 def read_reply(body: bytes) -> StreamReply:
-    """Read the body of a reply. Raises pydantic's ValidationError (a ValueError) where it is none."""
+    """Read the body of a reply, with an outcome that came later too: it is then a text that is no Outcome.
+
+    Raises pydantic's ValidationError (a ValueError) where it is none.
+    """
     return _REPLY.validate_json(body)

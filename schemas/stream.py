@@ -5,7 +5,7 @@ from typing import Final
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from schemas.fields import Code, DeviceId, StreamId, Timestamp
+from schemas.fields import Code, DeviceId, OrLater, StreamId, Timestamp
 from schemas.names import StreamStatus
 from schemas.wire import Wire
 
@@ -28,7 +28,7 @@ class Stream(Wire):
     id: StreamId
     device_id: DeviceId
     code: Code
-    status: StreamStatus = Field(strict=False, description="Whether the device is streaming under it now.")
+    status: OrLater[StreamStatus] = Field(description="Whether the device is streaming under it now.")
     created_at: Timestamp = Field(description="When it began, in UTC, always with six decimals.")
     stopped_at: Timestamp | None = Field(
         description="When it ended, in UTC, always with six decimals; null while it is active."

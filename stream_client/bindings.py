@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from schemas import DEVICE_ID_LOOKS, Event, EventName, is_device_id
+from schemas import DEVICE_ID_LOOKS, AnyEvent, EventName, is_device_id
 
 KEYS_MAX: Final = 1_000
 """Each is declared, one after the other, at every new connection."""
@@ -40,7 +40,7 @@ class Filter:
         names: list[str] = [*sorted(self._types)] or ["stream.*"]
         return [f"{name}.{device}" for name in names for device in sorted(self._devices)]
 
-    def takes(self, event: Event) -> bool:
+    def takes(self, event: AnyEvent) -> bool:
         """Whether the broker would, by these keys: for a queue that has all events."""
         of_device = not self._devices or event.stream.device_id in self._devices
         return of_device and (not self._types or event.type in self._types)

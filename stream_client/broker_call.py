@@ -25,7 +25,7 @@ _REFUSALS: Final = (
     IncompatibleProtocolError,
     ProbableAuthenticationError,
 )
-_LOSSES: Final = (OSError, AMQPError, ChannelInvalidStateError, PAMQPException)
+_LOSSES: Final = (OSError, EOFError, StopAsyncIteration, AMQPError, ChannelInvalidStateError, PAMQPException)
 
 
 class LinkLost(Exception):
@@ -59,6 +59,11 @@ async def broker_call(within_s: float) -> AsyncIterator[None]:
         raise LinkSlow(f"no answer within {within_s:.1f} s") from error
     except _LOSSES as error:
         raise LinkLost(_text(error)) from error
+    except Exception as error:
+        # No more than that says the library to all that is under way when the peer closes between two frames.
+        if type(error) is Exception:
+            raise LinkLost("the connection was closed") from error
+        raise
 
 
 def _text(error: BaseException) -> str:

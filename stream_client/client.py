@@ -24,6 +24,9 @@ class StreamsClient:
     restart of the broker or of the worker. One that is refused with `too_many_requests` is sent again when the
     worker has said, if there is time until then; no other refusal is asked about twice.
 
+    The `outcome` of a reply, and the `status` of a stream, can be words that came later than this package: plain
+    texts then, of a command that was carried out.
+
     Requests do not wait for one another: hundreds may be under way on the one connection.
 
     Raises ValueError for an address that is none, or whose encryption would not be what it looks like.

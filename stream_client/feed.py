@@ -32,7 +32,9 @@ class Feed:
 
         Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
         """
-        async with Link.opening(url, name="stream-client events", within_s=within_s) as link:
+        async with Link.opening(
+            url, name="stream-client events", within_s=within_s, ready_s=source.ready_s
+        ) as link:
             ready = await source.ready(link)
             channel = await link.watch(ready.channel)
             await channel.basic_qos(prefetch_count=PREFETCH)

@@ -1,13 +1,14 @@
 """The way out for commands and the way in for their replies: direct reply-to wants one channel for both."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Self
 
 import aiormq.abc
 from aio_pika import Message
 from aio_pika.abc import AbstractExchange
-from aio_pika.exceptions import DeliveryError, PublishError
+from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, DeliveryError, PublishError
 from aiormq.abc import DeliveredMessage
 
 from stream_client.broker_call import LinkLost, LinkSlow, broker_call
@@ -35,6 +36,8 @@ class Line:
         self._on_reply = on_reply
         self._heard_at_s = _now_s()
         self._refusals = 0
+        self._unanswered = 0  # commands that the broker has neither taken nor refused yet
+        self._expected = 0  # replies that somebody waits for
 
     @classmethod
     async def open(cls, url: str, *, exchange: str, on_reply: OnReply, within_s: float) -> Self:
@@ -68,20 +71,35 @@ class Line:
             self.link.give_up()
             raise
         except StreamMisconfigured as error:
+            if self._unanswered > 1 and _is_of_one(error.__cause__):
+                self.link.give_up()
+                raise LinkLost(f"it was closed for one of {self._unanswered} commands: {error}") from error
             raise StreamMisconfigured(f"{error}; {ADVICE}") from error
         except StreamUnavailable:
             self._refusals += 1
-            if self._refusals >= REFUSALS_MAX:
+            if self._refusals >= REFUSALS_MAX and not self._expected:
                 self.link.give_up()
             raise
 
+    @contextmanager
+    def expecting_reply(self) -> Iterator[None]:
+        """Say that somebody waits for a reply inside the block: it would be lost with this line."""
+        self._expected += 1
+        try:
+            yield
+        finally:
+            self._expected -= 1
+
     async def _publish(self, message: Message, routing_key: str) -> None:
+        self._unanswered += 1
         try:
             await self._exchange.publish(message, routing_key, mandatory=True)
-        except PublishError as error:
-            raise StreamMisconfigured(f"no queue is bound to the exchange {self._exchange.name}") from error
         except DeliveryError as error:
+            self._unanswered -= 1
+            if isinstance(error, PublishError):
+                raise StreamMisconfigured(f"no queue is bound to the exchange {self._exchange.name}") from error
             raise StreamUnavailable("the broker refused the command: its queue is full") from error
+        self._unanswered -= 1
 
     async def _listen(self, channel: aiormq.abc.AbstractChannel) -> None:
         """Consume replies. The address lives and dies with this channel, and knows no acknowledgement."""
@@ -94,3 +112,8 @@ class Line:
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _is_of_one(refusal: BaseException | None) -> bool:
+    """Whether it was one command that the broker closed the channel for; what is not there, is missing to all."""
+    return isinstance(refusal, ChannelClosed) and not isinstance(refusal, ChannelNotFoundEntity)

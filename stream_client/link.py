@@ -51,15 +51,17 @@ class Link:
 
     @classmethod
     @asynccontextmanager
-    async def opening(cls, url: str, *, name: str, within_s: float) -> AsyncIterator[Self]:
-        """Open a link and make it ready inside the block, which has the same time again. It stays open after the
-        block, and is closed where the block fails.
+    async def opening(
+        cls, url: str, *, name: str, within_s: float, ready_s: float | None = None
+    ) -> AsyncIterator[Self]:
+        """Open a link and make it ready inside the block, which has the same time again, or `ready_s`. It stays
+        open after the block, and is closed where the block fails.
 
         Raises StreamUnavailable where the broker cannot be reached in time, StreamMisconfigured where it refuses.
         """
         link = await cls.open(url, name=name, within_s=within_s)
         try:
-            async with broker_call(within_s):
+            async with broker_call(within_s if ready_s is None else ready_s):
                 yield link
         except LinkLost as error:
             await link.close(goodbye_s=0.0)  # others may wait for who opens, and that broker has said nothing

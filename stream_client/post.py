@@ -12,7 +12,13 @@ from yarl import URL
 from schemas import Problem, ProblemCode, StreamReply
 from stream_client.broker_call import LinkLost, broker_call
 from stream_client.deadline import Deadline
-from stream_client.errors import StreamMisconfigured, StreamTimeout, StreamUnavailable, StreamUncertain
+from stream_client.errors import (
+    StreamClientError,
+    StreamMisconfigured,
+    StreamTimeout,
+    StreamUnavailable,
+    StreamUncertain,
+)
 from stream_client.letter import Letter, read_answer, write_letter
 from stream_client.line import Line
 from stream_client.link import place_of
@@ -95,7 +101,9 @@ class Post:
             attempt += 1
             try:
                 return await self._try(letter, deadline.at_most(patience.attempt_s))
-            except StreamMisconfigured:
+            except StreamMisconfigured as error:  # no further try will help
+                if isinstance(trouble, StreamTimeout):
+                    raise StreamTimeout(f"{trouble}; the next try: {error}") from error
                 raise
             except (StreamTimeout, StreamUnavailable) as error:
                 # One that the end of all time cut short does not know what is wrong: there was too little of it.
@@ -111,20 +119,29 @@ class Post:
                 raise trouble
 
     async def _try(self, letter: Letter, deadline: Deadline) -> DeliveredMessage:
-        """Send it and wait for its reply; the reply to an earlier try is as good."""
-        if not letter.reply.done():
-            line = await self._open_line(deadline)
-            try:
-                await line.send(letter.message, letter.routing_key, within_s=deadline.left_s)
-            except LinkLost as error:
-                raise StreamTimeout(f"the connection failed while the command was sent: {error}") from error
-            either: tuple[asyncio.Future[Any], ...] = (letter.reply, line.link.lost)
-            await asyncio.wait(either, timeout=deadline.left_s, return_when=asyncio.FIRST_COMPLETED)
+        """Send it and wait for its reply; the reply to an earlier try is as good, whatever becomes of this one."""
+        try:
             if not letter.reply.done():
-                lost = line.link.lost.done()
-                silence = "no reply came in time; is a worker running?"
-                raise StreamTimeout("the connection was lost before the reply" if lost else silence)
+                await self._send(letter, deadline)
+        except StreamClientError:
+            if not letter.reply.done():
+                raise
         return letter.reply.result()
+
+    async def _send(self, letter: Letter, deadline: Deadline) -> None:
+        """Send it and wait until its reply is there."""
+        line = await self._open_line(deadline)
+        try:
+            await line.send(letter.message, letter.routing_key, within_s=deadline.left_s)
+        except LinkLost as error:
+            raise StreamTimeout(f"the connection failed while the command was sent: {error}") from error
+        either: tuple[asyncio.Future[Any], ...] = (letter.reply, line.link.lost)
+        with line.expecting_reply():
+            await asyncio.wait(either, timeout=deadline.left_s, return_when=asyncio.FIRST_COMPLETED)
+        if not letter.reply.done():
+            lost = line.link.lost.done()
+            silence = "no reply came in time; is a worker running?"
+            raise StreamTimeout("the connection was lost before the reply" if lost else silence)
 
     async def _open_line(self, deadline: Deadline) -> Line:
         """Return the line, opened anew where there is none or it was lost; one task opens it for all."""

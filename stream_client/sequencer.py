@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from schemas import Event
+from schemas import AnyEvent
 
 IDS_MAX: Final = 50_000
 """About 10 MB. A worker that starts again repeats what it had under way, hundreds of events; a subscription whose
@@ -40,11 +40,11 @@ class Sequencer:
         self._ids: OrderedDict[UUID, None] = OrderedDict()
         self._last: OrderedDict[str, int] = OrderedDict()
 
-    def is_repeat(self, event: Event) -> bool:
+    def is_repeat(self, event: AnyEvent) -> bool:
         """Whether it was noted before."""
         return event.id in self._ids
 
-    def gap_before(self, event: Event) -> Gap | None:
+    def gap_before(self, event: AnyEvent) -> Gap | None:
         """Return what was missed of its device. Of one that it has not seen it does not know."""
         device_id = event.stream.device_id
         last = self._last.get(device_id)
@@ -52,7 +52,7 @@ class Sequencer:
             return None
         return Gap(device_id=device_id, first=last + 1, last=event.number - 1)
 
-    def note(self, event: Event) -> None:
+    def note(self, event: AnyEvent) -> None:
         """Remember it."""
         device_id = event.stream.device_id
         self._last[device_id] = max(event.number, self._last.get(device_id, 0))

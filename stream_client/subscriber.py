@@ -1,6 +1,5 @@
 """A subscription to events that outlives its connections."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -10,18 +9,15 @@ from typing import Final, Self
 
 from aiormq.abc import DeliveredMessage
 
-from schemas import Event, EventName, UnreadableEvent, read_event
+from schemas import AnyEvent, Event, EventName, LaterEvent, UnreadableEvent, read_event
 from stream_client.address import checked_address
 from stream_client.bindings import Filter
-from stream_client.errors import StreamUnavailable
 from stream_client.feed import Feed
-from stream_client.pauses import growing_pauses
 from stream_client.sequencer import Gap, Sequencer
 from stream_client.sources import History, ReplayFrom, source_of
+from stream_client.supply import Supply
 
 log: Final = logging.getLogger(__name__)
-
-_CONNECT_S: Final = 10.0
 
 OnGap = Callable[[Gap], Awaitable[None] | None]
 
@@ -30,7 +26,7 @@ OnGap = Callable[[Gap], Awaitable[None] | None]
 class _Received:
     """An event, and the delivery that brought it. `offset` is its place in the history, if it came from there."""
 
-    event: Event
+    event: AnyEvent
     delivery: DeliveredMessage
     offset: int | None
 
@@ -47,7 +43,7 @@ class EventSubscriber:
       stay, so give each kind of subscription a name of its own. Several subscribers to one queue share its events.
     - `replay_from`: the history, which the worker keeps with `STREAMS_EVENT_LOG=on`, from its beginning
       ("first"), a time, or where an earlier subscription was (its `next_offset`); then on with what happens. Who
-      has read what is kept by nobody but you.
+      has read what is kept by nobody but you. A place beyond its end, for it was begun anew, is its beginning.
 
     `devices` and `types` choose; none means all.
 
@@ -61,8 +57,9 @@ class EventSubscriber:
     raises, so does the iteration, and the event comes next if you go on. None means that you do not want to know;
     with `types`, or on a queue that is shared, gaps are normal, and it has to be that.
 
-    When the connection is lost, it is built again, with growing pauses, for ever. An event that cannot be read is
-    logged and rejected, to the queue's dead-letter exchange if it has one; its device has a gap then.
+    When the connection is lost, it is built again, with growing pauses, for ever. An event of a type that came
+    later than this package is acknowledged and passed over, which is no gap. One that cannot be read is logged and
+    rejected, to the queue's dead-letter exchange if it has one; its device has a gap then.
 
     Raises ValueError for what does not fit together, a wrong device id, an unknown type, or a wrong address.
     """
@@ -79,7 +76,6 @@ class EventSubscriber:
         namespace: str = "streams",
     ) -> None:
         checked_address(url)
-        self._url = url
         self._filter = Filter(devices=devices, types=types)
         if self._filter.is_partial and on_gap is not None:
             raise ValueError("with some types only, gaps in a device's sequence are normal: say on_gap=None")
@@ -87,7 +83,7 @@ class EventSubscriber:
         self._since = replay_from if isinstance(replay_from, datetime) else None
         self._source = source_of(namespace, self._filter.keys, queue=queue, replay_from=replay_from)
         self._sequencer = Sequencer()
-        self._feed: Feed | None = None
+        self._supply = Supply(url, self._source)
         self._next: _Received | None = None
         self._in_hand: _Received | None = None
 
@@ -104,16 +100,14 @@ class EventSubscriber:
 
         Raises StreamUnavailable where the broker cannot be reached, StreamMisconfigured where it refuses.
         """
-        self._feed = await Feed.open(self._url, self._source, within_s=_CONNECT_S)
+        await self._supply.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        feed, self._feed = self._feed, None
         self._next = self._in_hand = None
-        if feed is not None:
-            await feed.link.close()
+        await self._supply.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -121,31 +115,35 @@ class EventSubscriber:
     async def __anext__(self) -> Event:
         """Wait for the next event, however long it takes. It never ends by itself."""
         done, self._in_hand = self._in_hand, None
-        if done is not None and self._feed is not None:
+        if done is not None and self._supply.feed is not None:
             self._sequencer.note(done.event)
-            await self._settle(self._feed, done)
-        while self._feed is not None:
-            if self._is_spent(self._feed):
+            await self._settle(self._supply.feed, done)
+        while (feed := self._supply.feed) is not None:
+            if self._is_spent(feed):
                 self._next = None
-                self._feed = await self._resume(self._feed)
+                await self._supply.renew()
+                continue
             if self._next is None:
-                self._next = await self._receive(self._feed)
+                self._next = await self._receive(feed)
             if self._next is None:
                 continue
-            if self._is_wanted(self._next.event):
-                await self._tell_gap(self._next.event)
-                self._in_hand, self._next = self._next, None
-                return self._in_hand.event
+            event = self._next.event
+            if self._is_wanted(event):
+                await self._tell_gap(event)
+                if not isinstance(event, LaterEvent):
+                    self._in_hand, self._next = self._next, None
+                    return event
+                self._sequencer.note(event)  # or the device's next one would come after a gap
             passed_over, self._next = self._next, None
-            await self._settle(self._feed, passed_over)
+            await self._settle(feed, passed_over)
         raise StopAsyncIteration
 
-    def _is_wanted(self, event: Event) -> bool:
+    def _is_wanted(self, event: AnyEvent) -> bool:
         """Whether it is new, and one that was asked for: the history has all."""
         too_early = self._since is not None and event.time < self._since
         return self._filter.takes(event) and not too_early and not self._sequencer.is_repeat(event)
 
-    async def _tell_gap(self, event: Event) -> None:
+    async def _tell_gap(self, event: AnyEvent) -> None:
         gap = None if self._on_gap is None else self._sequencer.gap_before(event)
         if gap is not None and self._on_gap is not None:
             telling = self._on_gap(gap)
@@ -179,19 +177,3 @@ class EventSubscriber:
         """
         is_empty = feed.inbox.empty() and self._next is None
         return feed.link.lost.done() and (self._source.gives_again or is_empty)
-
-    async def _resume(self, lost: Feed) -> Feed:
-        """Build a new feed, for ever: what has worked once will work again, and nobody else would try."""
-        log.warning("subscription.lost", extra={"queue": self._source.name})
-        await lost.link.close()
-        pauses = growing_pauses()
-        while True:
-            try:
-                feed = await Feed.open(self._url, self._source, within_s=_CONNECT_S)
-            except StreamUnavailable as error:
-                pause_s = next(pauses)
-                log.warning("subscription.retry", extra={"reason": str(error), "pause_s": pause_s})
-                await asyncio.sleep(pause_s)
-            else:
-                log.info("subscription.resumed", extra={"queue": self._source.name})
-                return feed

@@ -9,19 +9,17 @@ import os
 import sys
 import uuid
 
-from stream_client import Problem, StreamClientError, StreamProblem, StreamReply, StreamsClient
+from stream_client import StreamClientError, StreamProblem, StreamReply, StreamsClient
 
 BROKER = os.environ.get("STREAMS_AMQP_URL", "amqp://guest:guest@localhost:5672/")
 
 
 async def device(device_id: str, message_id: str) -> None:
     # For 15 seconds the client asks again by itself, with the same message id: the command takes effect once.
-    async with StreamsClient(BROKER, timeout_s=15.0, attempt_s=5.0) as client:
-        answer = await client.request("stream.create", {"device_id": device_id}, message_id=message_id)
-        if isinstance(answer, Problem):
-            raise StreamProblem(answer)
-        show(answer)
-        show(await client.stop(code=answer.stream.code))
+    async with StreamsClient(BROKER, timeout_s=15) as client:
+        reply = await client.create(device_id, message_id=message_id)
+        show(reply)
+        show(await client.stop(code=reply.stream.code))
 
 
 def show(reply: StreamReply) -> None:

@@ -12,12 +12,13 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas import Event, Stream, StreamCreated, StreamData, StreamStatus
 from stream_client import EventSubscriber, Gap, StreamMisconfigured
-from stream_client.bindings import Filter
+from stream_client.bindings import KEYS_MAX, Filter
 from stream_client.broker_call import LinkLost, LinkSlow, broker_call
 from stream_client.deadline import Deadline
 from stream_client.letter import write_letter
 from stream_client.pauses import growing_pauses
 from stream_client.sequencer import Sequencer
+from stream_client.sources import source_of
 
 
 def an_event(device_id: str, sequence: int) -> Event:
@@ -79,11 +80,20 @@ def test_a_type_must_be_one_of_ours() -> None:
         ({"queue": "billing", "replay_from": "first"}, "give queue or replay_from"),
         ({"replay_from": datetime(2026, 1, 12)}, "no time zone"),  # noqa: DTZ001 - that is what it is about
         ({"replay_from": -1}, "counts from 0"),
+        ({"replay_from": "last"}, 'is "first", a time, or an offset'),
     ],
 )
 def test_what_does_not_fit_together_is_refused(asked: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         EventSubscriber("amqp://localhost/", **{"on_gap": None, **asked})
+
+
+def test_a_queue_with_many_bindings_has_time_for_each() -> None:
+    keys = [f"stream.*.cam-{number}" for number in range(KEYS_MAX)]
+
+    for queue in (None, "billing"):
+        few, many = (source_of("streams", bound, queue=queue, replay_from=None) for bound in (keys[:1], keys))
+        assert many.ready_s - few.ready_s > 0.05 * KEYS_MAX  # the way to a distant broker and back
 
 
 def test_an_event_is_a_repeat_by_its_id_and_not_by_its_sequence() -> None:
@@ -183,7 +193,15 @@ async def test_a_call_that_takes_too_long_is_a_slow_link() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [AMQPConnectionError(), ConnectionResetError(), ChannelInvalidStateError("closed")]
+    "error",
+    [
+        AMQPConnectionError(),
+        ConnectionResetError(),
+        ChannelInvalidStateError("closed"),
+        asyncio.IncompleteReadError(b"", 7),
+        StopAsyncIteration(),
+        Exception(),
+    ],
 )
 async def test_whatever_a_lost_connection_raises_is_a_lost_link(error: Exception) -> None:
     with pytest.raises(LinkLost):

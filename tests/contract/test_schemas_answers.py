@@ -95,7 +95,6 @@ def test_a_time_is_written_in_utc_with_six_digits_and_read_back(at: datetime) ->
         ("version", 0),
         ("code", "7k3m9qxa"),
         ("code", "IIIIIIII"),
-        ("status", "paused"),
         ("device_id", ""),
     ],
 )
@@ -116,6 +115,25 @@ def test_a_reader_ignores_members_that_came_later() -> None:
     written["new"] = written["stream"]["new"] = 1
 
     assert read_reply(json.dumps(written).encode()).stream == ACTIVE
+
+
+def test_a_reader_takes_words_that_came_later_for_what_they_are() -> None:
+    written = json.loads(write_reply(StreamReply(outcome=Outcome.FOUND, stream=ACTIVE)))
+    written["outcome"], written["stream"]["status"] = "resumed", "paused"
+
+    read = read_reply(json.dumps(written).encode())
+
+    assert (read.outcome, read.stream.status) == ("resumed", "paused")
+    assert read.stream.code == ACTIVE.code
+
+
+@pytest.mark.parametrize("word", [None, 7, ["created"]])
+def test_what_is_no_word_at_all_is_refused(word: object) -> None:
+    written = json.loads(write_reply(StreamReply(outcome=Outcome.FOUND, stream=ACTIVE)))
+
+    for wrong in ({"outcome": word}, {"stream": written["stream"] | {"status": word}}):
+        with pytest.raises(ValidationError):
+            read_reply(json.dumps(written | wrong).encode())
 
 
 def test_there_are_eleven_problems() -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from schemas import (
     Event,
     EventName,
+    LaterEvent,
     MediaType,
     Stream,
     StreamCreated,
@@ -102,9 +103,11 @@ def test_a_reader_ignores_members_that_came_later() -> None:
     )
 
 
-def test_an_event_of_a_later_type_is_told_as_such() -> None:
-    with pytest.raises(UnreadableEvent, match="a type that this version does not know"):
-        read_event(with_member("type", "stream.renamed"))
+def test_an_event_of_a_later_type_is_read_as_such() -> None:
+    event = read_event(with_member("type", "stream.renamed"))
+
+    assert isinstance(event, LaterEvent)
+    assert (event.type, event.id, event.number, event.stream) == ("stream.renamed", EVENT_ID, 1, STREAM)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,8 @@ def test_an_event_of_a_later_type_is_told_as_such() -> None:
         (with_member("sequence", "1" * 20), "sequence"),
         (with_member("time", "yesterday"), "time"),
         (with_member("data", {}), "data.stream"),
+        (with_member("type", 7), "type"),
+        (json.dumps(json.loads(with_member("type", "stream.renamed")) | {"sequence": "0"}).encode(), "sequence"),
     ],
 )
 def test_an_event_that_is_broken_says_where_and_quotes_nothing(body: bytes, where: str) -> None:

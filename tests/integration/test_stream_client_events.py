@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -201,3 +203,54 @@ async def test_a_subscription_that_was_interrupted_while_it_resumed_resumes_agai
             await asyncio.wait({following}, timeout=0.1)
 
         assert (await following).number == 1
+
+
+async def test_a_subscription_resumes_for_one_who_never_waits_long(proxy: Proxy, worker: FakeWorker) -> None:
+    queue = f"{worker.namespace}.durable"
+    async with EventSubscriber(proxy.url, namespace=worker.namespace, on_gap=None, queue=queue) as events:
+        proxy.delay(0.1)  # so that connecting takes a second
+        proxy.cut()
+        await worker.publish(an_event("cam-1", 1))
+        looks, event = 0, None
+        async with asyncio.timeout(WITHIN_S):
+            while event is None:
+                looks += 1
+                with suppress(TimeoutError):
+                    event = await asyncio.wait_for(anext(events), 0.2)
+
+        assert event.number == 1
+        assert looks > 1
+    await worker.channel.queue_delete(queue)
+
+
+async def test_a_subscription_that_is_left_while_it_resumes_has_ended(
+    proxy: Proxy, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with EventSubscriber(proxy.url, namespace=worker.namespace, on_gap=None) as events:
+        refusing = proxy.refuse()
+        proxy.cut()
+        waiting = asyncio.ensure_future(anext(events))
+        while "subscription.retry" not in [record.message for record in caplog.records]:
+            await asyncio.wait({waiting}, timeout=0.05)
+    refusing.remove()
+
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert "stream-client renewal" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_a_connection_that_never_lasts_is_not_built_again_in_a_rush(
+    proxy: Proxy, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="stream_client")
+    async with EventSubscriber(proxy.url, namespace=worker.namespace, on_gap=None) as events:
+        waiting = asyncio.ensure_future(anext(events))
+        began_s = time.monotonic()
+        for times in range(1, 6):
+            proxy.cut()
+            while [record.message for record in caplog.records].count("subscription.resumed") < times:
+                await asyncio.wait({waiting}, timeout=0.02)
+
+        assert time.monotonic() - began_s > sum((0.05, 0.1, 0.2, 0.4, 0.8))  # the shortest there can be
+        waiting.cancel()
+        await asyncio.wait({waiting})

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from devtools.broker import PrivateBroker
-from schemas import Event
+from schemas import Event, write_event
 from stream_client import EventSubscriber, Gap
 from tests.support.fake_worker import WITHIN_S, FakeWorker, an_event
 from tests.support.proxy import Proxy
@@ -112,12 +112,46 @@ async def test_what_was_missed_between_two_connections_is_a_gap(
     assert told == [Gap(device_id="a", first=2, last=seen - 1)]
 
 
-async def test_an_event_of_a_type_that_came_later_is_a_gap(
+def later_event(device_id: str, sequence: int) -> bytes:
+    """An event of the next release: of another type, and about a stream in a state that this one does not know."""
+    now = write_event(an_event(device_id, sequence))
+    return now.replace(b'"stream.created"', b'"stream.paused"').replace(b'"active"', b'"paused"')
+
+
+async def test_an_event_of_a_type_that_came_later_is_passed_over_in_silence(
+    broker: PrivateBroker, worker: FakeWorker, told: list[Gap], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with lasting(broker, worker, told) as subscriber:
+        async with subscriber as events:
+            await publish(worker, an_event("a", 1))
+            await worker.publish_bytes(later_event("a", 2), "stream.paused.a")
+            await publish(worker, an_event("a", 3))
+            assert await numbers(events, 2) == [1, 3]
+        async with subscriber as events:  # it was acknowledged, the last one was not
+            assert await numbers(events, 1) == [3]
+
+    assert told == []
+    assert caplog.records == []
+
+
+async def test_what_was_missed_before_an_event_of_a_later_type_is_told(
     broker: PrivateBroker, worker: FakeWorker, told: list[Gap]
 ) -> None:
     async with EventSubscriber(broker.url, namespace=worker.namespace, on_gap=told.append) as events:
         await publish(worker, an_event("a", 1))
-        await worker.publish_bytes(b'{"type": "stream.paused", "sequence": "2"}', "stream.paused.a")
+        await worker.publish_bytes(later_event("a", 3), "stream.paused.a")
+        await publish(worker, an_event("a", 4))
+
+        assert await numbers(events, 2) == [1, 4]
+    assert told == [Gap(device_id="a", first=2, last=2)]
+
+
+async def test_an_event_that_cannot_be_read_is_a_gap(
+    broker: PrivateBroker, worker: FakeWorker, told: list[Gap]
+) -> None:
+    async with EventSubscriber(broker.url, namespace=worker.namespace, on_gap=told.append) as events:
+        await publish(worker, an_event("a", 1))
+        await worker.publish_bytes(b'{"type": "stream.created", "sequence": "2"}', "stream.created.a")
         await publish(worker, an_event("a", 3))
 
         assert await numbers(events, 2) == [1, 3]

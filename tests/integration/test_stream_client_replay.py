@@ -22,13 +22,20 @@ FIVE = [("a", 1), ("b", 1), ("a", 2), ("c", 1), ("a", 3)]
 Replaying = Callable[..., EventSubscriber]
 
 
+async def begin_history(worker: FakeWorker) -> None:
+    queue = await worker.channel.declare_queue(name_of(worker), durable=True, arguments=LOG.arguments)
+    await queue.bind(f"{worker.namespace}.events", "#")
+
+
+def name_of(worker: FakeWorker) -> str:
+    return f"{worker.namespace}.events.log"
+
+
 @pytest.fixture
 async def replay(broker: PrivateBroker, worker: FakeWorker) -> AsyncIterator[Replaying]:
-    name = f"{worker.namespace}.events.log"
-    queue = await worker.channel.declare_queue(name, durable=True, arguments=LOG.arguments)
-    await queue.bind(f"{worker.namespace}.events", "#")
+    await begin_history(worker)
     yield partial(EventSubscriber, url=broker.url, namespace=worker.namespace, on_gap=None, replay_from="first")
-    await worker.channel.queue_delete(name)
+    await worker.channel.queue_delete(name_of(worker))
 
 
 async def take(events: EventSubscriber, count: int) -> list[Event]:
@@ -84,6 +91,45 @@ async def test_a_later_subscription_goes_on_where_an_earlier_one_was(
 
     async with replay(replay_from=kept) as events:
         assert await take(events, 2) == history[3:]
+
+
+async def test_who_has_seen_all_gets_what_comes_and_nothing_again(worker: FakeWorker, replay: Replaying) -> None:
+    history = await publish(worker, [an_event(*of) for of in FIVE])
+    async with replay(replay_from=len(history)) as events:
+        (after,) = await publish(worker, [an_event("a", 4)])
+
+        assert await take(events, 1) == [after]
+
+
+async def test_a_place_in_a_history_that_was_begun_anew_is_its_beginning(
+    worker: FakeWorker, replay: Replaying, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A broker that is asked for more than there is says nothing until there is."""
+    await publish(worker, [an_event(*of) for of in FIVE])
+    await worker.channel.queue_delete(name_of(worker))
+    await begin_history(worker)
+    anew = await publish(worker, [an_event("a", 4), an_event("b", 2)])
+
+    async with replay(replay_from=len(FIVE)) as events:
+        assert await take(events, 2) == anew
+        assert events.next_offset == 2
+    assert "history.anew" in [record.message for record in caplog.records]
+
+
+async def test_a_history_that_is_begun_anew_while_it_is_read_is_read_from_its_beginning(
+    worker: FakeWorker, replay: Replaying
+) -> None:
+    told: list[Gap] = []
+    history = await publish(worker, [an_event(*of) for of in FIVE])
+    async with replay(on_gap=told.append) as events:
+        assert await take(events, len(history)) == history
+        await worker.channel.queue_delete(name_of(worker))
+        await publish(worker, [an_event("a", 4)])  # to nobody
+        await begin_history(worker)
+        anew = await publish(worker, [an_event("a", 5), an_event("b", 2)])
+
+        assert await take(events, 2) == anew
+    assert told == [Gap(device_id="a", first=4, last=4)]
 
 
 async def test_the_history_is_chosen_from_by_device_and_type(worker: FakeWorker, replay: Replaying) -> None:

@@ -165,7 +165,7 @@ async def _request(url: str, namespace: str, command: str, body: dict[str, str],
         answer = await client.request(command, body, message_id=how.message_id)
     if isinstance(answer, StreamReply):
         stream = answer.stream
-        line = f"{answer.outcome}  {stream.device_id}  {stream.code}  {stream.status}  {stream.id}"
+        line = one_line(f"{answer.outcome}  {stream.device_id}  {stream.code}  {stream.status}  {stream.id}")
         return Answer(line=line, json=answer.model_dump_json(), refused=False)
     reasons = [f"{answer.title}: {answer.detail}", *(f"{one.pointer}: {one.detail}" for one in answer.errors)]
     return Answer(line="\n".join(map(one_line, reasons)), json=answer.model_dump_json(), refused=True)

@@ -1,0 +1,111 @@
+"""What the requests of one client do to one another, and the tries of one request: they share a connection."""
+
+import asyncio
+import re
+
+import pytest
+from pamqp.common import FieldTable
+
+from devtools.broker import PrivateBroker
+from schemas import StreamReply
+from stream_client import StreamClientError, StreamMisconfigured, StreamsClient, StreamTimeout, StreamUnavailable
+from stream_client.line import REFUSALS_MAX
+from tests.support.broker_users import User, make
+from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, silent
+from tests.support.proxy import Proxy
+
+FULL: FieldTable = {"x-max-length": 0, "x-overflow": "reject-publish"}
+AT_ONCE = 100
+
+
+@pytest.fixture
+async def gateway(broker: PrivateBroker, worker: FakeWorker) -> User:
+    """Somebody who may act for the devices of one site, and for no other."""
+    exchange = f"{worker.namespace}.commands"
+    user = User(
+        name=f"{worker.namespace}-gateway",
+        configure="^amq\\.gen-.*$",
+        write=f"^{re.escape(exchange)}$",
+        read="^amq\\.gen-.*$",
+        topics=((exchange, "^site\\."),),
+    )
+    await make(broker, [user])
+    return user
+
+
+async def test_a_command_that_may_not_be_published_costs_no_other_one_its_answer(
+    broker: PrivateBroker, worker: FakeWorker, gateway: User
+) -> None:
+    """The broker closes the channel that they share, and does not say for which of them."""
+    devices = [f"site.{number}" for number in range(AT_ONCE)]
+    async with StreamsClient(
+        gateway.url(broker), namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=WITHIN_S
+    ) as client:
+        asking = [asyncio.create_task(client.create(device)) for device in (*devices, "elsewhere", "site.last")]
+        ends = await asyncio.gather(*asking, return_exceptions=True)
+
+    refused = ends.pop(AT_ONCE)
+    assert isinstance(refused, StreamClientError)
+    assert "ACCESS_REFUSED" in str(refused)
+    answers = [end.stream.device_id for end in ends if isinstance(end, StreamReply)]
+    assert answers == [*devices, "site.last"]
+
+
+async def test_a_command_that_may_not_be_published_is_told_so_at_once_where_it_is_alone(
+    broker: PrivateBroker, worker: FakeWorker, gateway: User
+) -> None:
+    async with StreamsClient(gateway.url(broker), namespace=worker.namespace) as client:
+        await client.create("site.1")
+        with pytest.raises(StreamMisconfigured, match="ACCESS_REFUSED"):
+            await client.create("elsewhere")
+
+
+async def test_what_may_have_been_carried_out_is_never_told_as_not_handed_over(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    worker.answer = silent
+    async with StreamsClient(broker.url, namespace=worker.namespace, attempt_s=0.5) as client:
+        request = asyncio.create_task(client.create("cam-1"))
+        await worker.received.get()
+        await worker.channel.exchange_delete(f"{worker.namespace}.commands")
+
+        with pytest.raises(StreamTimeout, match=r"no reply came in time; .* the next try: .* topology") as told:
+            await request
+    assert told.value.message_id
+
+
+async def test_the_reply_to_an_earlier_try_counts_whatever_becomes_of_the_last_one(
+    proxy: Proxy, worker: FakeWorker
+) -> None:
+    worker.answer = silent
+    async with StreamsClient(proxy.url, namespace=worker.namespace, attempt_s=1.0, attempts_max=2) as client:
+        request = asyncio.create_task(client.create("cam-1"))
+        first = await worker.received.get()
+        frozen = proxy.freeze("to_server")
+        await frozen.acted.wait()  # by the second try, which stays without its confirm
+        await worker.send(first, a_reply("cam-1"))
+
+        assert (await request).stream.device_id == "cam-1"
+    assert worker.received.empty()
+
+
+async def test_a_queue_that_keeps_refusing_costs_nobody_the_reply_that_he_waits_for(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    """Then another connection is tried; but a reply that is due comes over this one only."""
+    worker.answer = silent
+    async with StreamsClient(
+        broker.url, namespace=worker.namespace, attempt_s=WITHIN_S, attempts_max=REFUSALS_MAX
+    ) as client:
+        waiting = asyncio.create_task(client.create("cam-1"))
+        accepted = await worker.received.get()
+        queue = await worker.channel.declare_queue(exclusive=True, arguments=FULL)
+        await queue.bind(f"{worker.namespace}.commands", "#")
+        for device in ("cam-2", "cam-3"):
+            with pytest.raises(StreamUnavailable, match="its queue is full"):
+                await client.create(device)
+        await worker.send(accepted, a_reply("cam-1"))
+
+        assert (await waiting).stream.device_id == "cam-1"
+    devices = [worker.received.get_nowait().routing_key for _ in range(worker.received.qsize())]
+    assert "cam-1" not in devices
