@@ -23,6 +23,7 @@ from worker.service.ports import EpochOver
         (ConnectionRefusedError(111, "Connection refused"), "111"),
         (asyncio.IncompleteReadError(b"", 7), "IncompleteReadError"),
         (StopAsyncIteration(), "StopAsyncIteration"),
+        (Exception(), "the connection was closed"),
         (asyncio.CancelledError(), "the connection was given up"),
     ],
 )
@@ -32,6 +33,12 @@ async def test_a_connection_that_is_gone_ends_the_epoch(error: BaseException, sa
             raise error
 
     assert str(over.value).startswith("consuming: ")
+
+
+async def test_a_defect_is_none_of_them() -> None:
+    with pytest.raises(KeyError):
+        async with deadline("consuming", 5):
+            raise KeyError("a defect")
 
 
 async def test_a_broker_that_says_nothing_ends_the_epoch() -> None:

@@ -31,6 +31,11 @@ async def deadline(doing: str, timeout_s: float) -> AsyncIterator[None]:
         raise EpochOver(f"{doing}: no answer within {timeout_s:g} s") from late
     except GONE as broken:
         raise EpochOver(f"{doing}: {reason(broken)}") from broken
+    except Exception as broken:
+        if type(broken) is not Exception:
+            raise
+        # No more than that says aiormq to all that is under way where the peer hung up between two frames.
+        raise EpochOver(f"{doing}: the connection was closed") from broken
     except asyncio.CancelledError as cancelled:
         if was_cancelled():
             raise
