@@ -38,14 +38,6 @@ class StoreOptions:
 
 _DEFAULTS: Final = StoreOptions()
 _KEEPALIVES_MAX: Final = 3
-# All that a worker asks for is found by an index, so each statement has one plan, made once, whatever the size of
-# the batch and of the tables: PostgreSQL would else plan anew each time, for as long as it takes to run it.
-_PLANS: Final = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
 _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it, the session can still be used
 
 
@@ -149,7 +141,6 @@ def _postgresql(url: URL, options: StoreOptions) -> _Engines:
         "command_timeout": options.statement_timeout_s + _DRIVER_GRACE_S,
         "server_settings": {
             "application_name": options.application_name,
-            **_PLANS,
             "statement_timeout": _ms(options.statement_timeout_s),
             "lock_timeout": _ms(options.lock_timeout_s),
             "idle_in_transaction_session_timeout": _ms(options.idle_in_transaction_timeout_s),

@@ -9,7 +9,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.service.stored import Changes
-from worker.sql.lock import Lock, lock, lock_at_once
 from worker.sql.save import save
 from worker.sql.save_at_once import save_at_once
 
@@ -19,10 +18,9 @@ class Idiom:
     """How a database is told. `insert` makes its own INSERT, the one that knows ON CONFLICT."""
 
     insert: Callable[[Table], Any]
-    lock: Lock
     save: Callable[[AsyncConnection, Changes], Awaitable[None]]
 
 
-SQLITE: Final = Idiom(insert=sqlite.insert, lock=lock, save=save)
+SQLITE: Final = Idiom(insert=sqlite.insert, save=save)
 # A statement is a round trip here, and a fifth of a millisecond.
-POSTGRESQL: Final = Idiom(insert=postgresql.insert, lock=lock_at_once, save=save_at_once)
+POSTGRESQL: Final = Idiom(insert=postgresql.insert, save=save_at_once)

@@ -1,8 +1,8 @@
 """What a batch writes, and how PostgreSQL is told: everything in one statement, and so in one round trip.
 
 The rows of each kind go as lists side by side, one a column. Each kind but the last is a WITH of its own: they all
-see the database as it was before, and in which order they change it is PostgreSQL's affair. What ended and what
-began goes in two statements, because there the order matters.
+see the database as it was before, and in which order they change it is PostgreSQL's affair (the same for all
+workers: from the last to the first). What ended and what began goes in two statements, for there it matters.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
     Column,
     Insert,
     TableValuedAlias,
     Update,
+    any_,
     bindparam,
     column,
     func,
@@ -35,7 +37,7 @@ _COLUMNS: Final[Mapping[str, Mapping[str, Column[Any]]]] = {
     "began": dict(streams.c.items()),
     "events": {name: one for name, one in stream_events.c.items() if name != "published_at"},
     "handled": dict(handled_commands.c.items()),
-    "marks": {"key": stream_events.c.event_id, "published_at": stream_events.c.published_at},
+    "marks": {"key": stream_events.c.event_id},
 }
 
 
@@ -50,7 +52,8 @@ async def save_at_once(connection: AsyncConnection, changes: Changes) -> None:
             for kind, of_kind in rows.items()
             for name in _COLUMNS[kind]
         }
-        await connection.execute(_statement(tuple(rows)), lists)
+        marked_at = {"marked_at": changes.at} if "marks" in rows else {}
+        await connection.execute(_statement(tuple(rows)), lists | marked_at)
 
 
 @cache  # there are as many as there are kinds of commands, and of their outcomes
@@ -61,22 +64,33 @@ def _statement(kinds: tuple[str, ...]) -> Insert | Update:
 
 def _writing(kind: str) -> Insert | Update:
     columns = _COLUMNS[kind]
+    if kind == "marks":
+        return _marking()
     rows = _as_table(kind, columns)
     if "key" not in columns:
         table = next(iter(columns.values())).table
         return insert(table).from_select(list(columns), select(rows))
     key = columns["key"]
     new = {name: rows.c[name] for name in columns if name != "key"}
-    changing = update(key.table).where(key == rows.c.key).values(new)
-    return changing.where(stream_events.c.published_at.is_(None)) if kind == "marks" else changing
+    return update(key.table).where(key == rows.c.key).values(new)
+
+
+def _marking() -> Update:
+    """Another worker may mark the same events: all lock them in the same order before they change one."""
+    key = stream_events.c.event_id
+    unmarked = select(key).where(key == any_(_list("marks", "key", key)), stream_events.c.published_at.is_(None))
+    locked = func.array(unmarked.order_by(key).with_for_update().scalar_subquery())
+    return update(stream_events).where(key == any_(locked)).values(published_at=bindparam("marked_at"))
 
 
 def _as_table(kind: str, columns: Mapping[str, Column[Any]]) -> TableValuedAlias:
-    lists = (
-        bindparam(_parameter(kind, name), type_=ARRAY(one.type, dimensions=1)) for name, one in columns.items()
-    )
+    lists = (_list(kind, name, one) for name, one in columns.items())
     named = (column(name, one.type) for name, one in columns.items())
     return func.unnest(*lists).table_valued(*named).render_derived(name=f"{kind}_rows")
+
+
+def _list(kind: str, name: str, one: Column[Any]) -> BindParameter[Any]:
+    return bindparam(_parameter(kind, name), type_=ARRAY(one.type, dimensions=1))
 
 
 def _parameter(kind: str, name: str) -> str:

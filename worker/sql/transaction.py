@@ -30,7 +30,7 @@ class SqlTransaction:
     async def load(self, wanted: Wanted) -> Loaded:
         """Lock the devices that are meant, then read."""
         with self._statements():
-            return await load(self._connection, wanted, lock=self._idiom.lock)
+            return await load(self._connection, wanted, insert=self._idiom.insert)
 
     async def save(self, changes: Changes) -> None:
         """Write everything that changed."""
