@@ -28,7 +28,9 @@ class Stream(Wire):
     id: StreamId
     device_id: DeviceId
     code: Code
-    status: StreamStatus = Field(strict=False, description="Whether the device is streaming under it now.")
+    status: StreamStatus = Field(
+        strict=False, description="`active` until the stream is ended, then `stopped` for ever."
+    )
     created_at: Timestamp = Field(description="When it began, in UTC, always with six decimals.")
     stopped_at: Timestamp | None = Field(
         description="When it ended, in UTC, always with six decimals; null while it is active."
