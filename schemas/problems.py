@@ -31,8 +31,8 @@ PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
     ProblemCode.MALFORMED: ProblemKind(
         status=400,
         title="Malformed body",
-        when="the body is not a UTF-8 JSON object (refused too: NaN, infinite numbers, half a surrogate pair, NUL, "
-        "and what is nested too deep)",
+        when="the body is not a UTF-8 JSON object (refused too: NaN, infinite numbers, half a surrogate pair, "
+        "NUL, and what is nested too deep)",
         remedy="correct the program that sends it",
     ),
     ProblemCode.UNKNOWN_COMMAND: ProblemKind(

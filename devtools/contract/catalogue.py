@@ -10,8 +10,8 @@ ORDER: Final = (
     f"The first that applies decides, in the order: headers undecodable or over {HEADER_BYTES_MAX // 1024} KiB "
     "and `reply_to` not allowed (both dead letters), size, media type, `type`, JSON, shape and `message_id`, who "
     "may, rate, age, then the stored outcome of the same `message_id`, then the command itself. Of these "
-    "answers only `not_found` is remembered, and given to every repeat of a command with a `message_id`; the others "
-    "are worked out anew each time. A message without `reply_to` that ends in 400, 413, 415 or 422 is "
+    "answers only `not_found` is remembered, and given to every repeat of a command with a `message_id`; the "
+    "others are worked out anew each time. A message without `reply_to` that ends in 400, 413, 415 or 422 is "
     "dead-lettered, and so is an `internal` one; in any other problem it is counted and logged."
 )
 

@@ -74,6 +74,10 @@ _ANY_BODY: Final = {
 }
 
 _BODY: Final = "The body is a UTF-8 JSON object of at most 64 KiB; members that it does not know are ignored."
+_ONE_STREAM: Final = (
+    "Names the stream by exactly one of `device_id`, `stream_id` and `code`; leave the others out, for `null` "
+    "beside it is refused. By device means its active stream, else its latest."
+)
 
 
 def _command(
@@ -119,17 +123,14 @@ MESSAGES: Final[Sequence[Message]] = (
         CommandName.STOP,
         StopStream,
         "Stop a stream",
-        "Names the stream by exactly one of `device_id`, `stream_id` and `code`; leave the others out, for `null` is "
-        "refused. Answered with `stopped`, or with `already_stopped`, which makes no event. By device means its "
-        "active stream, else its latest.",
+        f"{_ONE_STREAM} Answered with `stopped`, or with `already_stopped`, which makes no event.",
     ),
     _command(
         CommandName.GET,
         GetStream,
         "Get a stream",
-        "Names the stream by exactly one of `device_id`, `stream_id` and `code`; leave the others out, for `null` is "
-        "refused. Answered with `found`. By device means its active stream, else its latest. With a `message_id` a "
-        "repeat gets the *first* answer again, `not_found` too: to see how things are now, ask with a new one.",
+        f"{_ONE_STREAM} Answered with `found`. With a `message_id` a repeat gets the *first* answer again, "
+        "`not_found` too: to see how things are now, ask with a new one.",
     ),
     Message(
         name=ReplyName.REPLY.value,
