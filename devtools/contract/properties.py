@@ -107,8 +107,8 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
         schema={"type": "integer", "examples": [1768210200]},
         text="When the command was first made, in whole seconds since 1970 in UTC; a repeat keeps it. Optional. "
         f"Older than the retention of answers ({RETENTION_DAYS} days), the command is refused as `expired`: "
-        "nobody knows any more whether it is a repeat. One in the future counts as none, and milliseconds are "
-        "that. Leave it out where the clock may be wrong.",
+        "nobody knows any more whether it is a repeat. One in the future counts as none. Leave it out where "
+        "the clock may be wrong.",
     ),
     Property(
         name="content_type",
