@@ -90,7 +90,7 @@ class _Envelope(Wire):
     sequence: str = Field(
         pattern=SEQUENCE_PATTERN,
         description="Counts the device's events over all its streams: 1, 2, … without a gap. Decimal digits in a "
-        "string, without leading zeros: compare it as a number.",
+        "string, without leading zeros: compare it as a number of 64 bits (a `BigInt` in JavaScript).",
         examples=["1"],
     )
     causationid: str | None = Field(

@@ -31,12 +31,15 @@ PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
     ProblemCode.MALFORMED: ProblemKind(
         status=400,
         title="Malformed body",
-        when="the body is not a UTF-8 JSON object (refused too: NaN, infinite numbers, lone surrogates, NUL, and "
-        "what is nested too deep)",
-        remedy="mend the device",
+        when="the body is not a UTF-8 JSON object (refused too: NaN, infinite numbers, half a surrogate pair, "
+        "NUL, and what is nested too deep)",
+        remedy="correct the program that sends it",
     ),
     ProblemCode.UNKNOWN_COMMAND: ProblemKind(
-        status=400, title="Unknown command", when="`type` is missing or not one of ours", remedy="mend the device"
+        status=400,
+        title="Unknown command",
+        when="`type` is missing or not one of ours",
+        remedy="correct the program that sends it",
     ),
     ProblemCode.FORBIDDEN: ProblemKind(
         status=403,
@@ -68,20 +71,20 @@ PROBLEMS: Final[Mapping[ProblemCode, ProblemKind]] = {
         status=413,
         title="Body too large",
         when=f"the body is over {BODY_BYTES_MAX // 1024} KiB",
-        remedy="mend the device",
+        remedy="correct the program that sends it",
     ),
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: ProblemKind(
         status=415,
         title="Unsupported media type",
         when="`content_type` is not JSON, or there is a `content_encoding`",
-        remedy="mend the device",
+        remedy="correct the program that sends it",
     ),
     ProblemCode.INVALID: ProblemKind(
         status=422,
         title="Invalid command",
         when='the JSON does not fit the command; `errors` lists `{"pointer": "/device_id", "detail": "…"}`; '
         "or the `message_id` is too long, or has a NUL",
-        remedy="mend the device",
+        remedy="correct the program that sends it",
     ),
     ProblemCode.TOO_MANY_REQUESTS: ProblemKind(
         status=429,

@@ -11,7 +11,7 @@ from schemas.wire import Wire
 
 
 class StreamReply(Wire):
-    """What the command did, and the stream as it is now."""
+    """What the command did, and the stream as it was then."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "created", "stream": STREAM_EXAMPLE}]})
 

@@ -28,7 +28,9 @@ class Stream(Wire):
     id: StreamId
     device_id: DeviceId
     code: Code
-    status: OrLater[StreamStatus] = Field(description="Whether the device is streaming under it now.")
+    status: OrLater[StreamStatus] = Field(
+        description="`active` until the stream is ended, then `stopped` for ever."
+    )
     created_at: Timestamp = Field(description="When it began, in UTC, always with six decimals.")
     stopped_at: Timestamp | None = Field(
         description="When it ended, in UTC, always with six decimals; null while it is active."

@@ -45,8 +45,8 @@ def channels() -> dict[str, Any]:
             address="{eventType}.{deviceId}",
             title="Events",
             text="Bind a queue of your own. The routing key is `<event type>.<device id>`: `stream.created.#` "
-            "is one type, `stream.*.cam-1` one device, `#` everything. A device id may have dots in it, so end "
-            "a key for many devices in `#`, not in `*`.",
+            "is one type, `stream.*.cam-1` one device (all types of today), `#` everything. A device id "
+            "may have dots in it, so end a key for many devices in `#`, not in `*`.",
             messages=tuple(EventName),
             parameters={
                 "eventType": {
@@ -114,8 +114,8 @@ def _of_dead_letters() -> dict[str, Any]:
         "deadLetterQueue": _queue(
             OBJECTS.dead,
             title="The queue of dead letters",
-            text="Where letters wait for an operator, bound with `#`. It has no dead-letter exchange and a "
-            "delivery limit that is never reached: looking at a letter cannot cost it.",
+            text="Where dead letters wait for an operator, bound with `#`. It has no dead-letter exchange and a "
+            "delivery limit that is never reached: no letter is lost by looking at it.",
             messages=(LETTER,),
         ),
     }

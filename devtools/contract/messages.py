@@ -74,6 +74,10 @@ _ANY_BODY: Final = {
 }
 
 _BODY: Final = "The body is a UTF-8 JSON object of at most 64 KiB; members that it does not know are ignored."
+_ONE_STREAM: Final = (
+    "Names the stream by exactly one of `device_id`, `stream_id` and `code`; leave the others out, for `null` "
+    "beside it is refused. By device means its active stream, else its latest."
+)
 
 
 def _command(
@@ -119,23 +123,21 @@ MESSAGES: Final[Sequence[Message]] = (
         CommandName.STOP,
         StopStream,
         "Stop a stream",
-        "Names the stream by exactly one of `device_id`, `stream_id` and `code`. Answered with `stopped`, or with "
-        "`already_stopped`, which makes no event. By device means its active stream, else its latest.",
+        f"{_ONE_STREAM} Answered with `stopped`, or with `already_stopped`, which makes no event.",
     ),
     _command(
         CommandName.GET,
         GetStream,
         "Get a stream",
-        "Names the stream by exactly one of `device_id`, `stream_id` and `code`. Answered with `found`. By "
-        "device means its active stream, else its latest. With a `message_id` a repeat gets the *first* answer "
-        "again: to see how things are now, ask with a new one.",
+        f"{_ONE_STREAM} Answered with `found`. With a `message_id` a repeat gets the *first* answer again, "
+        "`not_found` too: to see how things are now, ask with a new one.",
     ),
     Message(
         name=ReplyName.REPLY.value,
         title="The command was carried out",
         summary=(StreamReply.__doc__ or "").strip(),
         description="Sent when the change is durable. A repeated command gets the same body again, byte for "
-        "byte.\n",
+        "byte, whatever happened to the stream since.\n",
         content_type=MediaType.JSON.value,
         properties=of_reply(ReplyName.REPLY.value, MediaType.JSON),
         schema=StreamReply.__name__,
@@ -159,7 +161,7 @@ MESSAGES: Final[Sequence[Message]] = (
         summary="Kept for an operator, with the reason in its headers.",
         description="Body and properties are the message's own, as far as they can be read; but `user_id` and "
         "`expiration` become headers, and `CC`, `BCC` and headers that pretend to be the broker's or the "
-        "worker's are dropped. An operator can send the command of a letter once more (`stream-worker dead "
+        "worker's are dropped. An operator can send such a command once more (`stream-worker dead "
         "replay`). It is then answered at its `reply_to`, unless that is a direct one: who asked by that and "
         "heard nothing asks again.\n",
         content_type=None,

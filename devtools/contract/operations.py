@@ -38,8 +38,8 @@ def operations() -> dict[str, Any]:
             "channel": _channel("deadLetters"),
             "title": by_name[LETTER].title,
             "summary": "Keep what could not become a reply.",
-            "description": "Confirmed by the broker before the message itself is let go: a letter may be there "
-            "twice after a crash, and never not at all.\n",
+            "description": "Confirmed by the broker before the message itself is let go: a dead letter may "
+            "be there twice after a crash, and is never lost.\n",
             "tags": [{"name": "dead letters"}],
             "bindings": {"amqp": _ON_A_LETTER},
             "messages": _in("deadLetters", LETTER),
