@@ -18,8 +18,6 @@ _HANDLED: Final = insert(handled_commands)
 _MARK: Final = update(stream_events).where(
     stream_events.c.event_id == bindparam("key"), stream_events.c.published_at.is_(None)
 )
-
-
 _STATEMENTS: Final = {
     "devices": _DEVICE,
     "ended": ENDED,

@@ -63,9 +63,9 @@ def _statement(kinds: tuple[str, ...]) -> Insert | Update:
 
 
 def _writing(kind: str) -> Insert | Update:
-    columns = _COLUMNS[kind]
     if kind == "marks":
         return _marking()
+    columns = _COLUMNS[kind]
     rows = _as_table(kind, columns)
     if "key" not in columns:
         table = next(iter(columns.values())).table
