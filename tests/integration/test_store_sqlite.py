@@ -45,7 +45,8 @@ async def test_the_folder_is_made(store: SqlStore, file: Path) -> None:
 
 
 async def test_the_pipelines_connection_is_durable_and_strict(store: SqlStore) -> None:
-    expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 250}
+    durable = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    expected = durable | {"busy_timeout": 250, "cache_size": -16_384}
     async with store._engine.connect() as connection:
         seen = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in expected}
     assert seen == expected

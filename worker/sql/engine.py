@@ -38,6 +38,7 @@ class StoreOptions:
 
 _DEFAULTS: Final = StoreOptions()
 _KEEPALIVES_MAX: Final = 3
+_SQLITE_CACHE_KIB: Final = 16 * 1024  # a batch over a million rows does not fit into the default of 2 MiB
 _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it, the session can still be used
 
 
@@ -101,6 +102,7 @@ def _sqlite(url: URL, options: StoreOptions) -> _Engines:
             "journal_mode": "WAL",
             "synchronous": "FULL",
             "foreign_keys": "ON",
+            "cache_size": f"-{_SQLITE_CACHE_KIB}",
         },
     )
     reader = None if in_memory else _engine(url)
