@@ -19,7 +19,7 @@ import pytest
 from devtools.project import ROOT
 from devtools.tree import alive, descendants
 from devtools.waiting import seen
-from tests.support import lossy_demo
+from tests.support import doomed_demo, lossy_demo
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -235,6 +235,15 @@ def test_what_is_lost_is_found_missing_and_said_by_the_exit_code(start: Callable
     assert lost > 0
     assert "commands without an answer" in what
     assert "The books do not balance" in demo.written
+
+
+def test_where_its_broker_dies_it_says_so_and_what_to_do_in_one_line(start: Callable[..., Demo]) -> None:
+    demo = start("--seconds", "2", errors=True, module=doomed_demo.__name__)
+    assert demo.end() == 1
+    assert demo.process.stderr is not None
+    (said,) = demo.process.stderr.read().decode().splitlines()
+    assert "broker has ended by itself" in said
+    assert "start it again" in said
 
 
 @pytest.mark.slow
