@@ -257,6 +257,14 @@ def test_it_ends_quietly_when_nobody_reads_any_more(start: Callable[..., Demo]) 
 
 
 @pytest.mark.slow
+def test_without_an_output_it_plays_all_the_same() -> None:
+    command = ["/bin/sh", "-c", 'exec "$0" -m devtools.demo --seconds 1 >&-', sys.executable]
+    ended = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=False, timeout=HAPPENS_WITHIN_S)  # noqa: S603 - our own program
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.slow
 def test_no_process_stays_when_it_is_killed(start: Callable[..., Demo]) -> None:
     demo = start("--seconds", "20")
     demo.until(lambda written: "stream.created" in written)
