@@ -146,6 +146,26 @@ def test_every_member_and_every_property_is_described() -> None:
     assert mute == []
 
 
+def test_whatever_stands_in_the_document_is_described() -> None:
+    parts = committed_document() | committed_document()["components"]
+    mute = [
+        f"{kind} {name}"
+        for kind in ("servers", "securitySchemes", "channels", "operations", "messages", "schemas")
+        for name, part in parts[kind].items()
+        if not part.get("description")
+    ]
+
+    assert mute == []
+
+
+def test_every_server_says_how_one_logs_in_and_a_certificate_takes_tls() -> None:
+    servers = committed_document()["servers"]
+    ways = {server["protocol"]: _names(server["security"]) for server in servers.values()}
+
+    assert ways == {"amqp": ["userPassword"], "amqps": ["userPassword", "certificate"]}
+    assert set(committed_document()["components"]["securitySchemes"]) == set(ways["amqps"])
+
+
 def test_the_brokers_objects_are_those_that_the_worker_declares() -> None:
     bindings = [channel["bindings"]["amqp"] for channel in CHANNELS.values() if "bindings" in channel]
     queues = {one["queue"]["name"]: one for one in bindings if one["is"] == "queue"}
