@@ -13,8 +13,6 @@ _DAY_S: Final = 86_400
 RETENTION_DAYS: Final = round(RetentionSettings.model_fields["handled_retention_s"].default / _DAY_S)
 """How long answers are kept for repeats, where nobody has set another time."""
 
-TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
@@ -128,7 +126,7 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
     ),
     Property(
         name="traceparent",
-        schema={"type": "string", "examples": [TRACEPARENT]},
+        schema={"type": "string", "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]},
         text="W3C trace context. Not used yet; like all headers it goes along with a dead letter.",
         is_header=True,
     ),
