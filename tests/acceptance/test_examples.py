@@ -223,3 +223,4 @@ def test_every_example_is_in_the_table(language: Language) -> None:
     ]
 
     assert all(f"examples/{language.name}/{path.name}" in commands for path in files)
+    assert set(LANGUAGES) == {"python", "pika", "node", "shell"}
