@@ -51,7 +51,7 @@ def channels() -> dict[str, Any]:
             parameters={
                 "eventType": {
                     "description": "What happened. More types may come.",
-                    "enum": [name.value for name in EventName],
+                    "examples": [name.value for name in EventName],
                 },
                 **_DEVICE,
             },
@@ -80,9 +80,9 @@ def _of_commands() -> dict[str, Any]:
         "commandQueue": _queue(
             OBJECTS.commands,
             title="The queue of commands",
-            text="Where the worker takes commands from, bound to the exchange with `#`. Publishing straight to "
-            "it, by the default exchange, is the same; but where senders are kept apart they may not. A full "
-            "queue refuses (`basic.nack`) and never drops.",
+            text="Where the worker takes commands from, bound to the exchange with `#` where there are no "
+            "partitions. Publishing straight to it, by the default exchange, is the same; but where senders are "
+            "kept apart they may not. A full queue refuses (`basic.nack`) and never drops.",
             messages=_EVERY_COMMAND,
         ),
         "commandPartition": _queue(

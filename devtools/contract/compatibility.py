@@ -4,12 +4,19 @@ A command must go on being read: whatever fitted before has to fit now. What we 
 whatever we send now has to fit what was published before. So it is one comparison, once in each direction.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
-from devtools.contract.places import place_of_channel, place_of_message, place_of_operation
+from devtools.contract.places import (
+    Place,
+    place_of_channel,
+    place_of_message,
+    place_of_operation,
+    place_of_security,
+    place_of_server,
+)
 from devtools.contract.shape import AT_LEAST, AT_MOST, CHOICES, Shape, shape_of
 
 _ELSE: Final = "or begin the next version (schemas/version.py, ADR 20)"
@@ -21,7 +28,8 @@ class Rule(StrEnum):
     """Each rule, and how to go on."""
 
     MESSAGE = f"a message that was published stays: bring it back, {_ELSE}"
-    ADDRESS = f"where a message goes, and how its answer finds back, stays: put it back, {_ELSE}"
+    ACCESS = f"who could connect and log in still can: put it back, with what is new beside it, {_ELSE}"
+    ADDRESS = f"where and how a message goes, and how its answer finds back, stays: put it back, {_ELSE}"
     COMMAND_MEMBER = (
         f"what a command may say stays, or it would be ignored in silence: bring the member back, {_ELSE}"
     )
@@ -147,27 +155,34 @@ def _within(name: str, inner: Any, outer: Any) -> bool:
     return bool(inner == outer)
 
 
+_PLACES: Final[Sequence[tuple[str, Callable[[Any], Place], Rule]]] = (
+    ("servers", place_of_server, Rule.ACCESS),
+    ("securitySchemes", place_of_security, Rule.ACCESS),
+    ("channels", place_of_channel, Rule.ADDRESS),
+    ("operations", place_of_operation, Rule.ADDRESS),
+    ("messages", place_of_message, Rule.ADDRESS),
+)
+
+
 def _places(released: Document, present: Document) -> Iterator[_Break]:
-    for kind, place_of, before_all, now_all in (
-        ("channels", place_of_channel, released["channels"], present["channels"]),
-        ("operations", place_of_operation, released["operations"], present["operations"]),
-        ("messages", place_of_message, *(one["components"]["messages"] for one in (released, present))),
-    ):
+    for kind, place_of, rule in _PLACES:
+        before_all, now_all = ({**one, **one["components"]}[kind] for one in (released, present))
         for name, before in before_all.items():
+            where = f"{kind} {name}"
             if name in now_all:
-                yield from _moved(f"{kind} {name}", place_of(before), place_of(now_all[name]))
-            elif kind != "messages":
-                yield f"{kind} {name}", "is gone", Rule.ADDRESS
+                yield from _moved(where, place_of(before), place_of(now_all[name]), rule)
+            elif place_of is not place_of_message:  # a message that is gone was said
+                yield where, "is gone", rule
 
 
-def _moved(where: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[_Break]:
-    """Of messages none may leave a place; whether others may come is the place's own affair."""
+def _moved(where: str, before: Place, now: Place, rule: Rule) -> Iterator[_Break]:
+    """Of messages and ways none may leave a place; whether others may come is the place's own affair."""
     for name, was in before.items():
         is_now = now.get(name)
         if isinstance(was, frozenset) and isinstance(is_now, frozenset):
-            for message in sorted(was - is_now):
-                yield where, f"has no {message} any more", Rule.ADDRESS
+            for one in sorted(was - is_now):
+                yield where, f"has no {one} any more", rule
         elif was != is_now:
-            yield where, f"{name} was {was}, is {is_now}", Rule.ADDRESS
+            yield where, f"{name} was {was}, is {is_now}", rule
     for name in sorted(now.keys() - before.keys()):
-        yield where, f"{name} is {now[name]}, and was nothing", Rule.ADDRESS
+        yield where, f"{name} is {now[name]}, and was nothing", rule

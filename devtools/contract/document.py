@@ -31,7 +31,6 @@ def document() -> dict[str, Any]:
                 {"name": "dead letters", "description": "What could not become a reply, for operators."},
             ],
         },
-        "defaultContentType": "application/json",
         "servers": _servers(),
         "channels": channels(),
         "operations": operations(),

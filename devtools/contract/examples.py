@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from devtools.contract.properties import TRACEPARENT
 from schemas import (
     COMMANDS,
     CommandName,
@@ -30,7 +29,6 @@ Example = Mapping[str, Any]
 
 _MESSAGE_ID: Final = "5b1f0f1c2f1e4a1f8f3f6f3c0e0f9a11"
 _REPLY_ID: Final = "0b3c1a52-1f6c-5d0e-8a55-0f6b0d1e9c01"
-_AT_S: Final = 1768210200
 _EVENTS: Final[Mapping[EventName, type[Event]]] = {
     EventName.CREATED: StreamCreated,
     EventName.STOPPED: StreamStopped,
@@ -56,7 +54,7 @@ _DETAILS: Final[Mapping[ProblemCode, str]] = {
 
 
 def of_command(name: CommandName) -> Sequence[Example]:
-    """Return one example for each way to write the body."""
+    """Return one example for each way to write the body, as it can be sent: a time would have expired."""
     return [
         {
             "name": f"{name.name.lower()}By{_camel(next(iter(body)))}",
@@ -66,10 +64,8 @@ def of_command(name: CommandName) -> Sequence[Example]:
                 "messageId": _message_id(name, body),
                 "correlationId": "1",
                 "replyTo": "amq.rabbitmq.reply-to",
-                "timestamp": _AT_S,
                 "contentType": MediaType.JSON.value,
                 "deliveryMode": PERSISTENT,
-                "traceparent": TRACEPARENT,
             },
             "payload": body,
         }

@@ -13,8 +13,6 @@ _DAY_S: Final = 86_400
 RETENTION_DAYS: Final = round(RetentionSettings.model_fields["handled_retention_s"].default / _DAY_S)
 """How long answers are kept for repeats, where nobody has set another time."""
 
-TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
@@ -73,9 +71,9 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
             "examples": ["5b1f0f1c2f1e4a1f8f3f6f3c0e0f9a11"],
         },
         text=f"The idempotency key: at most {MESSAGE_ID_CHARS_MAX} characters without NUL, unique per sender, "
-        "who is the `user_id` (all who send none are one sender: two devices with one id would be taken for each "
-        "other); use a UUID. With it a command takes effect once, however often it is sent; without it (or empty) "
-        "it is carried out at least once. Send the same one when you repeat a command.",
+        "who is the `user_id` (all who send none are one); use a UUID. With it a command takes effect once, "
+        "however often it is sent; without it (or empty) at least once. Send the same one when you repeat a "
+        "command.",
     ),
     Property(
         name="correlation_id",
@@ -91,10 +89,10 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
             "examples": ["amq.rabbitmq.reply-to"],
         },
         text="Where the reply goes: direct reply-to (`amq.rabbitmq.reply-to`), a server-named queue "
-        "(`amq.gen-…`), or a queue `streams.reply.` and 1 to 190 of A-Z a-z 0-9 . _ : -; an operator can allow "
-        "others (`STREAMS_REPLY_TO_PATTERN`). Without it there is no reply; with any other the command is "
-        "dead-lettered, not carried out and not answered. A reply to a queue that is gone or full is dropped: ask "
-        "again.",
+        "(`amq.gen-…`), or, where your rights let you declare it, a queue `streams.reply.` and 1 to 190 of "
+        "A-Z a-z 0-9 . _ : -; an operator can allow others (`STREAMS_REPLY_TO_PATTERN`). Without it there is no "
+        "reply; with any other the command is dead-lettered, not carried out and not answered. A reply to a queue "
+        "that is gone or full is dropped: ask again.",
     ),
     Property(
         name="user_id",
@@ -107,8 +105,7 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
         schema={"type": "integer", "examples": [1768210200]},
         text="When the command was first made, in whole seconds since 1970 in UTC; a repeat keeps it. Optional. "
         f"Older than the retention of answers ({RETENTION_DAYS} days), the command is refused as `expired`: "
-        "nobody knows any more whether it is a repeat. One in the future counts as none. Leave it out where "
-        "the clock may be wrong.",
+        "nobody knows any more whether it is a repeat. One in the future counts as none.",
     ),
     Property(
         name="content_type",
@@ -129,7 +126,7 @@ COMMAND_PROPERTIES: Final[Sequence[Property]] = (
     ),
     Property(
         name="traceparent",
-        schema={"type": "string", "examples": [TRACEPARENT]},
+        schema={"type": "string", "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]},
         text="W3C trace context. Not used yet; like all headers it goes along with a dead letter.",
         is_header=True,
     ),

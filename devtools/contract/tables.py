@@ -173,6 +173,14 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     **TABLES,
     **{
         heading: partial(_section, heading)
-        for heading in ("Send a command", "Time-outs, and asking again", "Listen to events", "What is promised")
+        for heading in (
+            "What is promised",
+            "Connect",
+            "Send a command",
+            "Time-outs, and asking again",
+            "Order of commands",
+            "Listen to events",
+            "What may change",
+        )
     },
 }

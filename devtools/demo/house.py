@@ -17,6 +17,10 @@ from devtools.readiness import is_ready
 
 _KEPT: Final = ("PATH", "HOME", "LANG", "TZ", "VIRTUAL_ENV")
 _LAST_LINES_MAX: Final = 20
+_BROKER_ENDED: Final = (
+    "the demo's own broker has ended by itself, and nothing of the demo is left: start it again; "
+    "if it ends again, look for what ends it (too little memory?)"
+)
 
 
 class House:
@@ -61,12 +65,14 @@ class House:
         self._worker = Child([sys.executable, "-m", "worker", "run"], env=environment, cwd=ROOT, log=self._log)
 
     def worker_is_ready(self) -> bool:
-        """Tell whether it consumes. Raises StartFailed where it has ended by itself, with its last words."""
-        self.worker_must_run()
+        """Tell whether it consumes. Raises StartFailed as `must_run` does."""
+        self.must_run()
         return is_ready(self._port)
 
-    def worker_must_run(self) -> None:
-        """Raise StartFailed where a worker that was started has ended by itself, with its last words."""
+    def must_run(self) -> None:
+        """Raise StartFailed where the broker or a worker that was started has ended by itself."""
+        if not self._broker.is_running:
+            raise StartFailed(_BROKER_ENDED)
         if self._worker is not None and not self._worker.is_running:
             words = self._log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES_MAX:]
             raise StartFailed("\n  ".join(["the worker has ended by itself. Its last words:", *words]))

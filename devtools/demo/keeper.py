@@ -52,11 +52,11 @@ async def keep_worker(scene: Scene) -> None:
     scene.worker_is_back.set()
 
 
-async def watch_worker(scene: Scene) -> None:
-    """Raise StartFailed if the worker ends by itself; run until cancelled."""
+async def watch(scene: Scene) -> None:
+    """Raise StartFailed if the broker or the worker ends by itself; run until cancelled."""
     while True:
         await asyncio.sleep(_LOOK_FOR_READINESS_S)
-        scene.house.worker_must_run()
+        scene.house.must_run()
 
 
 async def _is_in_the_middle(scene: Scene) -> bool:

@@ -8,7 +8,7 @@ from devtools.demo.acts import Throw
 from devtools.demo.board import Mood
 from devtools.demo.books import Books, books
 from devtools.demo.client import fact_of
-from devtools.demo.keeper import keep_worker, start_worker, watch_worker
+from devtools.demo.keeper import keep_worker, start_worker, watch
 from devtools.demo.player import Player
 from devtools.demo.scene import Scene
 from devtools.demo.stones import dead_letters
@@ -16,12 +16,13 @@ from stream_client import EventSubscriber
 
 _LOOK_S: Final = 0.05
 _UNDER_WAY_WITHIN_S: Final = 5.0
+_AN_END_SHOWS_WITHIN_S: Final = 1.0
 
 
 async def show(scene: Scene) -> Books:
     """Play all of it and return the books, those so far where somebody wants the end.
 
-    Raises ServerFailure where there is no broker to be had, or the worker ends by itself.
+    Raises ServerFailure where there is no broker to be had, or it or the worker ends by itself.
     """
     scene.board.tell("broker", "a private RabbitMQ starts", Mood.NEWS)
     await asyncio.to_thread(scene.house.start_broker, cancelled=scene.ending.wanted.is_set)
@@ -36,8 +37,16 @@ async def show(scene: Scene) -> Books:
         playing.cancel()
         await asyncio.wait({playing})
     if not playing.cancelled() and (error := playing.exception()) is not None:
+        await _look_for_its_reason(scene)
         raise _first(error)
     return books(scene.board.ledger, is_over=not scene.ending.wanted.is_set())
+
+
+async def _look_for_its_reason(scene: Scene) -> None:
+    """Raise StartFailed where a server has ended: what fails by that may fail a little before the end shows."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_AN_END_SHOWS_WITHIN_S):
+            await watch(scene)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -66,7 +75,7 @@ async def _play(scene: Scene) -> None:
         endless = [
             group.create_task(_hear(events, scene)),
             group.create_task(_bury(scene)),
-            group.create_task(watch_worker(scene)),
+            group.create_task(watch(scene)),
         ]
         async with asyncio.TaskGroup() as players:
             players.create_task(keep_worker(scene))

@@ -1,6 +1,7 @@
 """Where people watch: a live picture on a terminal, plain lines everywhere else."""
 
 import io
+import os
 import sys
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -13,6 +14,7 @@ from devtools.demo.board import Board, Line
 from devtools.demo.books import Books
 from devtools.demo.frame import COLUMNS_MIN, ROWS_MIN, closing, frame
 
+_STDOUT: Final = 1  # `sys.stdout` is none where it was closed from the start
 _PLAIN_NAME: Final = 13
 
 
@@ -91,7 +93,7 @@ def stage_for(board: Board) -> Stage:
     """Return the one that fits where the output goes."""
     console = Console()
     is_large = console.width >= COLUMNS_MIN and console.height >= ROWS_MIN
-    if sys.stdout.isatty() and is_large and not console.is_dumb_terminal and "utf-8" in console.encoding.lower():
+    if os.isatty(_STDOUT) and is_large and not console.is_dumb_terminal and "utf-8" in console.encoding.lower():
         return Screen(board, console)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from devtools.demo.acts import Spoilt, Throw
 from devtools.demo.ledger import Letter
+from worker.amqp.topology import topology
+from worker.config.groups.broker import BrokerSettings
 
-_EXCHANGE: Final = "streams.commands"
-_DEAD: Final = "streams.dead"
+_OBJECTS: Final = topology(BrokerSettings.model_fields["namespace"].default)
 _WITHIN_S: Final = 30.0
 
 _TIMESTAMP: Final = 0x0040  # its flag in a header, AMQP 0-9-1, section 4.2.6.1
@@ -35,7 +36,7 @@ async def throw(url: str, act: Throw) -> None:
     async with asyncio.timeout(_WITHIN_S), aiormq.connect(url) as connection:
         channel = await connection.channel()
         await channel.basic_publish(
-            act.body, exchange=_EXCHANGE, routing_key="any", properties=_properties(act.spoilt)
+            act.body, exchange=_OBJECTS.commands, routing_key="any", properties=_properties(act.spoilt)
         )
 
 
@@ -46,13 +47,13 @@ def _properties(spoilt: Spoilt) -> spec.Basic.Properties:
         case Spoilt.PROPERTIES:
             return _Undecodable()
         case Spoilt.ADDRESS:
-            return spec.Basic.Properties(message_type="stream.create", delivery_mode=2, reply_to=_EXCHANGE)
+            return spec.Basic.Properties(message_type="stream.create", delivery_mode=2, reply_to=_OBJECTS.commands)
 
 
 async def dead_letters(url: str) -> AsyncGenerator[Letter, None]:
     """Yield each as it comes, for ever. The queue is emptied by it: it is the demo's own."""
     async with await connect(url, timeout=_WITHIN_S) as connection:
-        queue = await (await connection.channel()).get_queue(_DEAD, ensure=False)
+        queue = await (await connection.channel()).get_queue(_OBJECTS.dead, ensure=False)
         async with queue.iterator() as messages:
             async for message in messages:
                 yield _letter(message)

@@ -30,11 +30,11 @@ async function main(queue) {
 
 function handle({ id, type, sequence: text, data: { stream } }) {
   if (ids.has(id)) return; // a repeat: events come at least once
-  const sequence = Number(text);
-  const before = highest.get(stream.device_id) ?? sequence - 1;
-  if (sequence > before + 1) console.log(`missed ${sequence - before - 1} of ${stream.device_id}`);
-  console.log(sequence, type, stream.device_id, stream.code); // here you make something of it
-  highest.set(stream.device_id, Math.max(sequence, before));
+  const sequence = BigInt(text); // 64 bits, of which a Number has 53
+  const before = highest.get(stream.device_id) ?? sequence - 1n;
+  if (sequence > before + 1n) console.log(`missed ${sequence - before - 1n} of ${stream.device_id}`);
+  console.log(text, type, stream.device_id, stream.code); // here you make something of it
+  highest.set(stream.device_id, sequence > before ? sequence : before);
   if (ids.add(id).size > IDS_MAX) ids.delete(ids.values().next().value); // the oldest
 }
 

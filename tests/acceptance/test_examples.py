@@ -142,6 +142,23 @@ async def test_a_subscriber_acknowledges_drops_repeats_and_tells_gaps(
     assert lines == [*expected[:-1], f"missed 2 of {device_id}\n", expected[-1]]
 
 
+async def test_a_subscriber_counts_beyond_what_a_double_can(
+    language: Language, readers_url: str, device_id: str, party: Party, queue: str
+) -> None:
+    numbers = [2**53 + 1, 2**53 + 2, 2**63 - 1]  # the first and the last would be rounded
+    async with running_example(language.subscriber, queue, url=readers_url) as printed:
+        await eventually(lambda: has(readers_url, queue, consumers=1))
+        for number in numbers:
+            await announce(party, an_event(device_id, number))
+
+        lines = await lines_about(device_id, printed, len(numbers) + 1)
+
+    first, second, last = (
+        f"{number} stream.created {device_id} {an_event(device_id, number).stream.code}\n" for number in numbers
+    )
+    assert lines == [first, second, f"missed {2**63 - 2**53 - 4} of {device_id}\n", last]
+
+
 async def test_a_subscriber_takes_an_event_that_comes_late(
     language: Language, readers_url: str, device_id: str, party: Party, queue: str
 ) -> None:
@@ -206,3 +223,4 @@ def test_every_example_is_in_the_table(language: Language) -> None:
     ]
 
     assert all(f"examples/{language.name}/{path.name}" in commands for path in files)
+    assert set(LANGUAGES) == {"python", "pika", "node", "shell"}

@@ -65,6 +65,11 @@ def retype(schema: Document, **changes: Any) -> None:
             schema[word] = value
 
 
+def a_login(name: str) -> Document:
+    """Refer to a way to log in."""
+    return {"$ref": f"#/components/securitySchemes/{name}"}
+
+
 REFUSED: dict[str, tuple[Rule, str, Change]] = {
     "a command needs a new member": (
         Rule.COMMAND_REQUIRED,
@@ -349,6 +354,81 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
             location="$message.header#/requestId"
         ),
     ),
+    "an exchange is of another kind": (
+        Rule.ADDRESS,
+        "channels events: exchange/type was topic, is direct",
+        lambda d: d["channels"]["events"]["bindings"]["amqp"]["exchange"].update(type="direct"),
+    ),
+    "an exchange does not survive the broker": (
+        Rule.ADDRESS,
+        "channels commands: exchange/durable was True, is False",
+        lambda d: d["channels"]["commands"]["bindings"]["amqp"]["exchange"].update(durable=False),
+    ),
+    "a queue has another name": (
+        Rule.ADDRESS,
+        "channels eventLog: queue/name was streams.events.log, is streams.history",
+        lambda d: d["channels"]["eventLog"]["bindings"]["amqp"]["queue"].update(name="streams.history"),
+    ),
+    "events are not persistent any more": (
+        Rule.ADDRESS,
+        "operations streamCreated: deliveryMode was 2, is 1",
+        lambda d: d["operations"]["streamCreated"]["bindings"]["amqp"].update(deliveryMode=1),
+    ),
+    "events expire": (
+        Rule.ADDRESS,
+        "operations streamStopped: expiration is 60000, and was nothing",
+        lambda d: d["operations"]["streamStopped"]["bindings"]["amqp"].update(expiration=60_000),
+    ),
+    "an event is packed": (
+        Rule.ADDRESS,
+        "messages stream.created: contentEncoding is gzip, and was nothing",
+        lambda d: d["components"]["messages"]["stream.created"]["bindings"]["amqp"].update(contentEncoding="gzip"),
+    ),
+    "a channel is on some servers only": (
+        Rule.ADDRESS,
+        "channels events: servers is frozenset({'encrypted'}), and was nothing",
+        lambda d: d["channels"]["events"].update(servers=[{"$ref": "#/servers/encrypted"}]),
+    ),
+    "an operation asks for a login of its own": (
+        Rule.ADDRESS,
+        "operations getStream: security is frozenset({'certificate'}), and was nothing",
+        lambda d: d["operations"]["getStream"].update(security=[a_login("certificate")]),
+    ),
+    "nobody connects without TLS any more": (
+        Rule.ACCESS,
+        "servers plain: is gone",
+        lambda d: d["servers"].pop("plain"),
+    ),
+    "a server has another port": (
+        Rule.ACCESS,
+        "servers encrypted: address was amqps://127.0.0.1:5671/%2F, is amqps://127.0.0.1:5672/%2F",
+        lambda d: d["servers"]["encrypted"].update(host="{host}:5672"),
+    ),
+    "a server has another virtual host where nobody has chosen one": (
+        Rule.ACCESS,
+        "servers plain: address was amqp://127.0.0.1:5672/%2F, is amqp://127.0.0.1:5672/streams",
+        lambda d: d["servers"]["plain"]["variables"]["vhost"].update(default="streams"),
+    ),
+    "a server speaks another protocol": (
+        Rule.ACCESS,
+        "servers plain: protocolVersion was 0.9.1, is 1.0",
+        lambda d: d["servers"]["plain"].update(protocolVersion="1.0"),
+    ),
+    "a password does not do any more": (
+        Rule.ACCESS,
+        "servers encrypted: has no userPassword any more",
+        lambda d: d["servers"]["encrypted"]["security"].remove(a_login("userPassword")),
+    ),
+    "a way to log in is another": (
+        Rule.ACCESS,
+        "securitySchemes userPassword: type was userPassword, is scramSha256",
+        lambda d: d["components"]["securitySchemes"]["userPassword"].update(type="scramSha256"),
+    ),
+    "a way to log in is gone": (
+        Rule.ACCESS,
+        "securitySchemes certificate: is gone",
+        lambda d: d["components"]["securitySchemes"].pop("certificate"),
+    ),
     "nobody receives a command any more": (
         Rule.ADDRESS,
         "operations getStream: is gone",
@@ -391,7 +471,16 @@ ALLOWED: dict[str, Change] = {
         retype(member(d, "device_id", "Stream"), description="Other words.", examples=["cam-2"]),
     ),
     "other names of the ways to say it": lambda d: model(d, "GetStream")["oneOf"][0].update(title="by its device"),
-    "another server": lambda d: d["servers"].pop("plain"),
+    "one more server": lambda d: d["servers"].update(inside=d["servers"]["plain"]),
+    "one more way to log in": lambda d: d["servers"]["plain"]["security"].append(a_login("certificate")),
+    "a port can be chosen": lambda d: (
+        d["servers"]["plain"].update(host="{host}:{port}"),
+        d["servers"]["plain"]["variables"].update(port={"default": "5672"}),
+    ),
+    "a server, and a way to log in, in other words": lambda d: (
+        d["servers"]["plain"].update(description="Other words."),
+        d["components"]["securitySchemes"]["userPassword"].update(description="Other words."),
+    ),
 }
 
 

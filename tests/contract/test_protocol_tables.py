@@ -64,3 +64,10 @@ def test_every_object_of_the_broker_stands_there(count: int) -> None:
 def test_every_word_of_the_wire_is_explained() -> None:
     for word in (*CommandName, *EventName, *Outcome, *ProblemCode):
         assert f"`{word}`" in TEXT
+
+
+def test_the_questions_that_people_ask_are_answered() -> None:
+    _, _, questions = TEXT.partition("\n## Questions\n")
+    answered = re.findall(r"^\*\*[^*]+\?\*\* \S", questions, re.MULTILINE)
+
+    assert len(answered) == questions.count("\n**") > 5

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from devtools.contract.document import document
-from devtools.contract.page import page
-from devtools.contract.tools import PACKAGES
-from devtools.nodejs import packages
+from devtools.contract.page import PAGE, main
 from schemas import DEVICE_ID_PATTERN, CommandName, EventName, ProblemCode, ReplyName
 from schemas.limits import CODE_PATTERN, CODE_WRITTEN_PATTERN
 from tests.support.browser import browser_page
@@ -55,10 +52,9 @@ class Shown:
 @pytest.fixture(scope="module")
 async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown]:
     folder = tmp_path_factory.mktemp("page")
-    file = folder / "index.html"
-    file.write_text(page(document(), packages(PACKAGES)), "utf-8")
+    assert main() == 0
     async with browser_page(folder) as tab:
-        await tab.open(file.as_uri(), width=WIDTH, height=HEIGHT)
+        await tab.open(PAGE.as_uri(), width=WIDTH, height=HEIGHT)
         await tab.evaluate(_until(_DRAWN))
         text = await tab.evaluate("document.body.innerText")
         picture = await tab.picture()
@@ -72,7 +68,7 @@ async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown
             stop=await tab.evaluate("document.getElementById('schema-StopStream').innerText"),
             widths=await tab.evaluate("[document.documentElement.scrollWidth, innerWidth]"),
             complaints=tab.complaints,
-            requests=[url for url in tab.requests if url != file.as_uri()],
+            requests=[url for url in tab.requests if url != PAGE.as_uri()],
             picture=picture,
         )
 

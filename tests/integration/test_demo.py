@@ -19,7 +19,7 @@ import pytest
 from devtools.project import ROOT
 from devtools.tree import alive, descendants
 from devtools.waiting import seen
-from tests.support import lossy_demo
+from tests.support import doomed_demo, lossy_demo
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -237,6 +237,15 @@ def test_what_is_lost_is_found_missing_and_said_by_the_exit_code(start: Callable
     assert "The books do not balance" in demo.written
 
 
+def test_where_its_broker_dies_it_says_so_and_what_to_do_in_one_line(start: Callable[..., Demo]) -> None:
+    demo = start("--seconds", "2", errors=True, module=doomed_demo.__name__)
+    assert demo.end() == 1
+    assert demo.process.stderr is not None
+    (said,) = demo.process.stderr.read().decode().splitlines()
+    assert "broker has ended by itself" in said
+    assert "start it again" in said
+
+
 @pytest.mark.slow
 def test_it_ends_quietly_when_nobody_reads_any_more(start: Callable[..., Demo]) -> None:
     demo = start("--seconds", "20", errors=True)
@@ -245,6 +254,14 @@ def test_it_ends_quietly_when_nobody_reads_any_more(start: Callable[..., Demo]) 
     assert demo.end() == 1
     assert demo.process.stderr is not None
     assert demo.process.stderr.read() == b""
+
+
+@pytest.mark.slow
+def test_without_an_output_it_plays_all_the_same() -> None:
+    command = ["/bin/sh", "-c", 'exec "$0" -m devtools.demo --seconds 1 >&-', sys.executable]
+    ended = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=False, timeout=HAPPENS_WITHIN_S)  # noqa: S603 - our own program
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 @pytest.mark.slow

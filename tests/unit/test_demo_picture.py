@@ -15,6 +15,7 @@ from devtools.demo.frame import COLUMNS_MIN, ROWS_MIN, closing, frame
 from devtools.demo.ledger import Asked, Fact
 from devtools.demo.picture import draw
 from devtools.demo.selection import what_is_new, what_mattered
+from devtools.project import ROOT
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|[34]8;)")
 
@@ -109,3 +110,11 @@ def test_the_file_is_a_picture_that_needs_nothing_else(board: Board, tmp_path: P
     assert "@font-face" not in text
     assert all(line == line.rstrip() for line in text.split("\n"))
     assert text.endswith("</svg>\n")
+
+
+def test_it_is_the_first_thing_that_the_readme_shows() -> None:
+    before, _, after = (ROOT / "README.md").read_text("utf-8").partition("](docs/demo.svg)")
+    assert before.count("![") == 1
+    assert "\n## " not in before
+    assert after.lstrip().startswith("```sh\nmake demo ")
+    assert (ROOT / "docs/demo.svg").is_file()
