@@ -4,11 +4,19 @@ import asyncio
 import re
 
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from pamqp.common import FieldTable
 
 from devtools.broker import PrivateBroker
-from schemas import StreamReply
-from stream_client import StreamClientError, StreamMisconfigured, StreamsClient, StreamTimeout, StreamUnavailable
+from schemas import Problem, ProblemCode, StreamReply
+from stream_client import (
+    StreamClientError,
+    StreamMisconfigured,
+    StreamsClient,
+    StreamTimeout,
+    StreamTooManyRequests,
+    StreamUnavailable,
+)
 from stream_client.line import REFUSALS_MAX
 from tests.support.broker_users import User, make
 from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, silent
@@ -72,6 +80,40 @@ async def test_what_may_have_been_carried_out_is_never_told_as_not_handed_over(
         with pytest.raises(StreamTimeout, match=r"no reply came in time; .* the next try: .* topology") as told:
             await request
     assert told.value.message_id
+
+
+async def test_a_rate_that_refuses_a_repeat_hides_no_try_that_may_have_been_carried_out(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=2 * WITHIN_S)
+
+    async def silent_then_early(_command: AbstractIncomingMessage, number: int) -> Problem | None:
+        return None if number == 1 else early
+
+    worker.answer = silent_then_early
+    async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0) as client:
+        with pytest.raises(StreamTimeout, match=r"no reply came in time; .* the next try: Too many req") as told:
+            await client.create("cam-1")
+
+    assert told.value.message_id == worker.received.get_nowait().message_id
+    assert isinstance(told.value.__cause__, StreamTooManyRequests)
+
+
+async def test_a_try_that_may_have_been_carried_out_is_not_forgotten_while_it_waits_as_it_is_told(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=0.1)
+
+    async def silent_then_early_then_gone(_command: AbstractIncomingMessage, number: int) -> Problem | None:
+        if number == 1:
+            return None
+        await worker.channel.exchange_delete(f"{worker.namespace}.commands")
+        return early
+
+    worker.answer = silent_then_early_then_gone
+    async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0) as client:
+        with pytest.raises(StreamTimeout, match=r"no reply came in time; .* the next try: .* topology"):
+            await client.create("cam-1")
 
 
 async def test_the_reply_to_an_earlier_try_counts_whatever_becomes_of_the_last_one(
