@@ -145,7 +145,7 @@ class Post:
         try:
             await line.send(letter.message, letter.routing_key, within_s=deadline.left_s)
         except LinkLost as error:
-            raise StreamTimeout(f"the connection failed while the command was sent: {error}") from error
+            raise StreamTimeout(f"the command was sent and not confirmed: {error}") from error
         either: tuple[asyncio.Future[Any], ...] = (letter.reply, line.link.lost)
         with line.expecting_reply():
             await asyncio.wait(either, timeout=deadline.left_s, return_when=asyncio.FIRST_COMPLETED)

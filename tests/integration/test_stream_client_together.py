@@ -151,3 +151,21 @@ async def test_a_queue_that_keeps_refusing_costs_nobody_the_reply_that_he_waits_
         assert (await waiting).stream.device_id == "cam-1"
     devices = [worker.received.get_nowait().routing_key for _ in range(worker.received.qsize())]
     assert "cam-1" not in devices
+
+
+async def test_a_broker_that_is_short_of_memory_is_waited_for_on_the_connection_that_there_is(
+    broker: PrivateBroker, proxy: Proxy, worker: FakeWorker
+) -> None:
+    """It does not notice that a connection is gone which it does not read: each new one would be one more."""
+    async with StreamsClient(proxy.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0) as client:
+        await client.create("cam-1")
+        lines = set(proxy.names)
+        await asyncio.to_thread(broker.run_out_of_memory)
+        try:
+            with pytest.raises(StreamTimeout, match="short of memory") as told:
+                await client.create("cam-2", timeout_s=5)
+        finally:
+            await asyncio.to_thread(broker.have_memory_again)
+
+        assert (await client.create("cam-2", message_id=told.value.message_id)).stream.device_id == "cam-2"
+        assert set(proxy.names) <= lines
