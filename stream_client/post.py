@@ -52,7 +52,7 @@ class Post:
         self._line: Line | None = None
         self._waiting: dict[str, asyncio.Future[DeliveredMessage]] = {}
         self._farewells: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        self._closed = asyncio.Event()
 
     async def ask(
         self,
@@ -80,15 +80,15 @@ class Post:
                     trouble.raise_doubt(refusal(answer))
                     return answer
                 log.info("command.too_early", extra={"wait_s": wait_s, "code": answer.code})
-                await asyncio.sleep(wait_s)
                 letter = letter.again()
+                await self._pause(letter, wait_s)
         except StreamUncertain as error:
             error.message_id = letter.message.message_id
             raise
 
     async def close(self) -> None:
         """Close the connection. What still waits ends with StreamTimeout or StreamUnavailable. Idempotent."""
-        self._is_closed = True
+        self._closed.set()
         async with self._opening:
             self._drop()
         if self._farewells:
@@ -121,13 +121,22 @@ class Post:
                 if isinstance(error, StreamTimeout) or attempt == 1 or deadline.left_s:
                     trouble.note(error)
             log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble.worst)})
-            if self._is_closed or attempt == patience.attempts_max:
+            if self._closed.is_set() or attempt == patience.attempts_max:
                 raise trouble.worst
             pause_s = next(pauses)
             too_late = pause_s >= deadline.left_s  # a try without time would only hide what was wrong before
-            await asyncio.wait({letter.reply}, timeout=min(pause_s, deadline.left_s))
+            await self._pause(letter, min(pause_s, deadline.left_s))
             if too_late and not letter.reply.done():
                 raise trouble.worst
+
+    async def _pause(self, letter: Letter, pause_s: float) -> None:
+        """Wait, but no longer than until there is a reply or this client is closed."""
+        closed = asyncio.create_task(self._closed.wait(), name="stream-client pause")
+        either: tuple[asyncio.Future[Any], ...] = (letter.reply, closed)
+        try:
+            await asyncio.wait(either, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
 
     async def _try(self, letter: Letter, deadline: Deadline) -> DeliveredMessage:
         """Send it and wait for its reply; the reply to an earlier try is as good, whatever becomes of this one."""
@@ -158,7 +167,7 @@ class Post:
         """Return the line, opened anew where there is none or it was lost; one task opens it for all."""
         try:
             async with broker_call(deadline.left_s), self._opening:
-                if self._is_closed:
+                if self._closed.is_set():
                     raise StreamUnavailable("this client is closed")
                 if self._line is None or self._line.link.lost.done():
                     self._drop()

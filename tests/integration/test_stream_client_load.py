@@ -1,6 +1,7 @@
 """Many requests at once over one connection, and requests that come too early."""
 
 import asyncio
+import logging
 import time
 
 import pytest
@@ -8,7 +9,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from devtools.broker import PrivateBroker
 from schemas import Problem, ProblemCode, StreamReply
-from stream_client import StreamInternal, StreamsClient, StreamTimeout, StreamTooManyRequests
+from stream_client import StreamInternal, StreamsClient, StreamTimeout, StreamTooManyRequests, StreamUnavailable
 from stream_client.pauses import LONGEST_S
 from tests.support.fake_worker import WITHIN_S, Answer, FakeWorker, created, silent
 from tests.support.proxy import Proxy
@@ -106,3 +107,18 @@ async def test_one_request_may_have_less_time_than_its_client_and_can_be_repeate
 
     first, second = worker.received.get_nowait(), worker.received.get_nowait()
     assert first.message_id == second.message_id == raised.value.message_id
+
+
+async def test_who_waits_as_he_is_told_ends_when_the_client_is_closed(
+    worker: FakeWorker, client: StreamsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="stream_client")
+    worker.answer = refusing(1, Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=300.0))
+    request = asyncio.create_task(client.create("cam-1", timeout_s=600))
+    while "command.too_early" not in [record.message for record in caplog.records]:
+        await asyncio.wait({request}, timeout=0.01)
+    await client.close()
+
+    async with asyncio.timeout(WITHIN_S):
+        with pytest.raises(StreamUnavailable, match="closed"):
+            await request
