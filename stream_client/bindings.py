@@ -32,7 +32,8 @@ class Filter:
 
     @property
     def keys(self) -> list[str]:
-        """The binding keys. Events are routed by `<event type>.<device id>`. A device id may hold dots; it then is
+        """The binding keys. Events are routed by `<event type>.<device id>`, and a type is `stream.` and one word,
+        those to come too (ADR 20): a device comes with all of its events. Its id may hold dots; it then is
         several words, which a key that spells them matches exactly. It can hold no wildcard.
         """
         if not self._devices:

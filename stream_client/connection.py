@@ -2,16 +2,18 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from typing_extensions import override
 from yarl import URL
 
+from stream_client.guard import GuardedReader
+
 
 class _Socket(TransportFactory):
-    """Opens the socket as aiormq would, and keeps hold of it."""
+    """Opens the socket as aiormq would, guards what is read of it, and keeps hold of it."""
 
     def __init__(self) -> None:
         self._transport: asyncio.WriteTransport | None = None
@@ -21,7 +23,7 @@ class _Socket(TransportFactory):
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
         reader, writer = await factory.create(url, **kwargs)
         self._transport = writer.transport
-        return reader, writer
+        return cast("asyncio.StreamReader", GuardedReader(reader)), writer
 
     def cut(self) -> None:
         if self._transport is not None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Self
 from uuid import uuid4
 
@@ -49,14 +50,23 @@ class Letter:
 
 
 def write_letter(
-    command: str, body: Mapping[str, object], message_id: str | None, *, sender: str | None = None
+    command: str,
+    body: Mapping[str, object],
+    message_id: str | None,
+    *,
+    made_at: datetime | None = None,
+    sender: str | None = None,
 ) -> Letter:
-    """Build a command. `sender` is the broker's user who publishes it; the broker refuses another one.
+    """Build a command. `made_at` is when, if that is known; `sender` is the broker's user who publishes it: the
+    broker refuses another one.
 
-    Raises ValueError where the `message_id` is not 1 to 128 characters without NUL, or where the body is not JSON.
+    Raises ValueError where the `message_id` is not 1 to 128 characters without NUL, where the body is not JSON, or
+    where the time has no zone.
     """
     if message_id is not None and not _is_message_id(message_id):
         raise ValueError(f"a message_id has 1 to {MESSAGE_ID_CHARS_MAX} characters, none of them NUL")
+    if made_at is not None and made_at.tzinfo is None:
+        raise ValueError("made_at has no time zone")
     correlation_id = uuid4().hex
     message = Message(
         json.dumps(body, allow_nan=False, separators=(",", ":")).encode(),
@@ -66,6 +76,7 @@ def write_letter(
         reply_to=DIRECT_REPLY_TO,
         content_type=MediaType.JSON,
         delivery_mode=DeliveryMode.PERSISTENT,
+        timestamp=made_at,
         user_id=sender,
     )
     return Letter(

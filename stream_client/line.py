@@ -64,8 +64,7 @@ class Line:
                 self._heard_at_s = _now_s()
                 self._refusals = 0
         except LinkSlow:
-            if self._heard_at_s < began_s:  # a busy broker says something now and then; this one is gone
-                self.link.give_up()
+            await self._judge_silence(since_s=began_s)
             raise
         except LinkLost:
             self.link.give_up()
@@ -80,6 +79,17 @@ class Line:
             if self._refusals >= REFUSALS_MAX and not self._expected:
                 self.link.give_up()
             raise
+
+    async def _judge_silence(self, *, since_s: float) -> None:
+        """Give it up where it is silent; a busy broker says something now and then.
+
+        Raises LinkSlow where the broker has said why: another connection would wait too, and the broker, which
+        does not read this one, would not notice that it is gone.
+        """
+        if await self.link.is_blocked():
+            raise LinkSlow("the broker is short of memory or disk, and takes nothing for now")
+        if self._heard_at_s < since_s:
+            self.link.give_up()
 
     @contextmanager
     def expecting_reply(self) -> Iterator[None]:

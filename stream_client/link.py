@@ -90,6 +90,17 @@ class Link:
         underlay.on_consumer_cancel_callbacks.add(self._on_cancel)
         return underlay
 
+    async def is_blocked(self) -> bool:
+        """Whether the broker has said that it takes nothing for now: it is short of memory or disk."""
+        transport = self._connection.transport
+        try:
+            async with asyncio.timeout(0):  # which what need not wait is done before
+                if transport is not None:
+                    await transport.connection.ready()
+        except TimeoutError:
+            return True
+        return False
+
     async def close(self, *, goodbye_s: float = _CLOSE_S) -> None:
         """Close it, in a second more than the goodbye may take. Idempotent, never raises for what the broker
         does.

@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from aiormq.abc import DeliveredMessage
 from yarl import URL
 
-from schemas import Problem, ProblemCode, StreamReply
+from schemas import Problem, StreamReply
 from stream_client.broker_call import LinkLost, broker_call
 from stream_client.deadline import Deadline
 from stream_client.errors import (
@@ -22,11 +23,11 @@ from stream_client.errors import (
 from stream_client.letter import Letter, read_answer, write_letter
 from stream_client.line import Line
 from stream_client.link import place_of
-from stream_client.pauses import growing_pauses
+from stream_client.pauses import growing_pauses, told_to_wait_s
+from stream_client.problems import refusal
+from stream_client.trouble import Trouble
 
 log: Final = logging.getLogger(__name__)
-
-_PAUSE_MAX_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,72 +52,91 @@ class Post:
         self._line: Line | None = None
         self._waiting: dict[str, asyncio.Future[DeliveredMessage]] = {}
         self._farewells: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        self._closed = asyncio.Event()
 
     async def ask(
-        self, command: str, body: Mapping[str, object], *, message_id: str | None, patience: Patience
+        self,
+        command: str,
+        body: Mapping[str, object],
+        *,
+        message_id: str | None,
+        made_at: datetime | None,
+        patience: Patience,
     ) -> StreamReply | Problem:
-        """Send one command and return its answer. One that came too early is sent again when it is told to.
+        """Send one command and return its answer. One that can succeed later is sent again then, if there is time.
 
         Raises StreamTimeout, StreamUnavailable or StreamUnreadable; ValueError where it cannot be written.
         """
-        letter = write_letter(command, body, message_id, sender=self._sender)
-        deadline, pauses = Deadline(patience.timeout_s), growing_pauses(longest_s=_PAUSE_MAX_S)
+        letter = write_letter(command, body, message_id, made_at=made_at, sender=self._sender)
+        deadline, pauses, trouble = Deadline(patience.timeout_s), growing_pauses(), Trouble()
         try:
             while True:
-                answer = read_answer(await self._await_reply(letter, patience, deadline))
-                told_s = _told_to_wait_s(answer)
-                # Many may be told the same: with a pause of its own each, they do not come back all at once.
-                wait_s = 0.0 if told_s is None else told_s + next(pauses)
-                if told_s is None or wait_s >= deadline.left_s:
+                answer = read_answer(await self._await_reply(letter, patience, deadline, trouble))
+                if not isinstance(answer, Problem) or (told_s := told_to_wait_s(answer)) is None:
                     return answer
-                log.info("command.too_early", extra={"wait_s": wait_s})
-                await asyncio.sleep(wait_s)
+                # Many may be told the same: with a pause of its own each, they do not come back all at once.
+                wait_s = told_s + next(pauses)
+                if wait_s >= deadline.left_s:
+                    trouble.raise_doubt(refusal(answer))
+                    return answer
+                log.info("command.too_early", extra={"wait_s": wait_s, "code": answer.code})
                 letter = letter.again()
+                await self._pause(letter, wait_s)
         except StreamUncertain as error:
             error.message_id = letter.message.message_id
             raise
 
     async def close(self) -> None:
         """Close the connection. What still waits ends with StreamTimeout or StreamUnavailable. Idempotent."""
-        self._is_closed = True
+        self._closed.set()
         async with self._opening:
             self._drop()
         if self._farewells:
             await asyncio.wait(self._farewells)
 
-    async def _await_reply(self, letter: Letter, patience: Patience, deadline: Deadline) -> DeliveredMessage:
+    async def _await_reply(
+        self, letter: Letter, patience: Patience, deadline: Deadline, trouble: Trouble
+    ) -> DeliveredMessage:
         self._waiting[letter.correlation_id] = letter.reply
         try:
-            return await self._insist(letter, patience, deadline)
+            return await self._insist(letter, patience, deadline, trouble)
         finally:
             del self._waiting[letter.correlation_id]
 
-    async def _insist(self, letter: Letter, patience: Patience, deadline: Deadline) -> DeliveredMessage:
+    async def _insist(
+        self, letter: Letter, patience: Patience, deadline: Deadline, trouble: Trouble
+    ) -> DeliveredMessage:
         """Try until there is a reply, or no time or try left."""
-        pauses = growing_pauses(longest_s=_PAUSE_MAX_S)
-        trouble: StreamTimeout | StreamUnavailable = StreamUnavailable("there was no time to try")
+        pauses = growing_pauses()
         attempt = 0
         while True:
             attempt += 1
             try:
                 return await self._try(letter, deadline.at_most(patience.attempt_s))
             except StreamMisconfigured as error:  # no further try will help
-                if isinstance(trouble, StreamTimeout):
-                    raise StreamTimeout(f"{trouble}; the next try: {error}") from error
+                trouble.raise_doubt(error)
                 raise
             except (StreamTimeout, StreamUnavailable) as error:
                 # One that the end of all time cut short does not know what is wrong: there was too little of it.
                 if isinstance(error, StreamTimeout) or attempt == 1 or deadline.left_s:
-                    trouble = _worse(trouble, error)
-            log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble)})
-            if self._is_closed or attempt == patience.attempts_max:
-                raise trouble
+                    trouble.note(error)
+            log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble.worst)})
+            if self._closed.is_set() or attempt == patience.attempts_max:
+                raise trouble.worst
             pause_s = next(pauses)
             too_late = pause_s >= deadline.left_s  # a try without time would only hide what was wrong before
-            await asyncio.wait({letter.reply}, timeout=min(pause_s, deadline.left_s))
+            await self._pause(letter, min(pause_s, deadline.left_s))
             if too_late and not letter.reply.done():
-                raise trouble
+                raise trouble.worst
+
+    async def _pause(self, letter: Letter, pause_s: float) -> None:
+        """Wait, but no longer than until there is a reply or this client is closed."""
+        closed = asyncio.create_task(self._closed.wait(), name="stream-client pause")
+        either: tuple[asyncio.Future[Any], ...] = (letter.reply, closed)
+        try:
+            await asyncio.wait(either, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
 
     async def _try(self, letter: Letter, deadline: Deadline) -> DeliveredMessage:
         """Send it and wait for its reply; the reply to an earlier try is as good, whatever becomes of this one."""
@@ -134,7 +154,7 @@ class Post:
         try:
             await line.send(letter.message, letter.routing_key, within_s=deadline.left_s)
         except LinkLost as error:
-            raise StreamTimeout(f"the connection failed while the command was sent: {error}") from error
+            raise StreamTimeout(f"the command was sent and not confirmed: {error}") from error
         either: tuple[asyncio.Future[Any], ...] = (letter.reply, line.link.lost)
         with line.expecting_reply():
             await asyncio.wait(either, timeout=deadline.left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -147,7 +167,7 @@ class Post:
         """Return the line, opened anew where there is none or it was lost; one task opens it for all."""
         try:
             async with broker_call(deadline.left_s), self._opening:
-                if self._is_closed:
+                if self._closed.is_set():
                     raise StreamUnavailable("this client is closed")
                 if self._line is None or self._line.link.lost.done():
                     self._drop()
@@ -171,20 +191,3 @@ class Post:
         waiting = self._waiting.get(reply.header.properties.correlation_id or "")
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
-
-
-def _worse(
-    before: StreamTimeout | StreamUnavailable, now: StreamTimeout | StreamUnavailable
-) -> StreamTimeout | StreamUnavailable:
-    """Return what to tell the caller: once a try may have arrived, no later failure makes that untrue."""
-    return before if isinstance(before, StreamTimeout) and isinstance(now, StreamUnavailable) else now
-
-
-def _told_to_wait_s(answer: StreamReply | Problem) -> float | None:
-    """Return for how long the worker wants to hear nothing of it; None where the answer is its last word.
-
-    `internal` is that too, although it is retryable: the worker has tried already, several times.
-    """
-    if isinstance(answer, Problem) and answer.code == ProblemCode.TOO_MANY_REQUESTS:
-        return answer.retry_after_s or 0.0
-    return None

@@ -38,7 +38,9 @@ class StreamMessageIdReused(StreamProblem):
 
 
 class StreamExpired(StreamProblem):
-    """The command is older than anything the worker remembers: look first, then ask anew."""
+    """The command is older than anything the worker remembers: look first, then ask anew. Or the clock here is far
+    behind: then `StreamsClient(timestamps=False)`.
+    """
 
 
 class StreamTooLarge(StreamProblem):
@@ -58,7 +60,7 @@ class StreamTooManyRequests(StreamProblem):
 
 
 class StreamInternal(StreamProblem):
-    """The command failed again and again on its own, and is kept for an operator. Trying much later can help."""
+    """It failed again and again on its own, and is kept for an operator. There was no time to try again."""
 
 
 PROBLEM_CLASSES: Final[Mapping[str, type[StreamProblem]]] = {

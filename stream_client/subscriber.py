@@ -57,9 +57,15 @@ class EventSubscriber:
     raises, so does the iteration, and the event comes next if you go on. None means that you do not want to know;
     with `types`, or on a queue that is shared, gaps are normal, and it has to be that.
 
-    When the connection is lost, it is built again, with growing pauses, for ever. An event of a type that came
-    later than this package is acknowledged and passed over, which is no gap. One that cannot be read is logged and
-    rejected, to the queue's dead-letter exchange if it has one; its device has a gap then.
+    When the connection is lost, or the broker ends the subscription (its queue was deleted, or moved), all is
+    built again, with growing pauses, for ever, and logged as `subscription.lost`. What a deleted queue had is
+    missed, which is a gap. Not noticed is a broker that answers and has forgotten the subscription without a word,
+    or somebody who takes a binding away: watch from outside how many events wait in a queue, and who consumes it.
+
+    An event of a type that came later than this package is acknowledged and passed over, which is no gap. Whatever
+    cannot be read as an event is logged as `event.unreadable` and rejected, once: to the queue's dead-letter
+    exchange if it has one, else it is gone; in the history it is passed over. If it was an event, its device has a
+    gap then. Properties that cannot be decoded count as none, which an event can do without.
 
     Raises ValueError for what does not fit together, a wrong device id, an unknown type, or a wrong address.
     """
@@ -156,20 +162,32 @@ class EventSubscriber:
         if delivery is None:
             return None
         offset = (delivery.header.properties.headers or {}).get("x-stream-offset")
+        place = offset if isinstance(offset, int) else None
         try:
-            event = read_event(delivery.body)
+            return _Received(event=self._read(delivery, place), delivery=delivery, offset=place)
         except UnreadableEvent as error:
             found = {"event_id": delivery.header.properties.message_id, "routing_key": delivery.routing_key}
             log.error("event.unreadable", extra={**found, "reason": str(error)})  # noqa: TRY400 - no trace is needed
+        if isinstance(self._source, History):
+            await self._leave_behind(feed, delivery, place)  # to reject it would end the connection
+        else:
             await feed.reject(delivery)  # lest it comes again and again
-            return None
-        return _Received(event=event, delivery=delivery, offset=offset if isinstance(offset, int) else None)
+        return None
+
+    def _read(self, delivery: DeliveredMessage, place: int | None) -> AnyEvent:
+        """Read an event. Raises UnreadableEvent, for one too that would leave the reader without its place."""
+        if place is None and isinstance(self._source, History):
+            raise UnreadableEvent("its place in the history cannot be read")
+        return read_event(delivery.body)
 
     async def _settle(self, feed: Feed, received: _Received) -> None:
         """Be done with it for good."""
-        if isinstance(self._source, History) and received.offset is not None:
-            self._source.at = received.offset + 1
-        await feed.acknowledge(received.delivery)
+        await self._leave_behind(feed, received.delivery, received.offset)
+
+    async def _leave_behind(self, feed: Feed, delivery: DeliveredMessage, place: int | None) -> None:
+        if isinstance(self._source, History) and place is not None:
+            self._source.at = place + 1
+        await feed.acknowledge(delivery)
 
     def _is_spent(self, feed: Feed) -> bool:
         """Whether it has nothing more to give. What a queue that gives again has sent is forgotten; a temporary

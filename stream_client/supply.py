@@ -63,10 +63,9 @@ class Supply:
         log.warning("subscription.lost", extra={"queue": self._source.name})
         if self.feed is not None:
             await self.feed.link.close()
-        if _now_s() - self._opened_at_s < _BRIEF_S:
-            await asyncio.sleep(next(self._pauses))
-        else:
+        if _now_s() - self._opened_at_s >= _BRIEF_S:
             self._pauses = growing_pauses()
+        await asyncio.sleep(next(self._pauses))
         while True:
             try:
                 await self.open()

@@ -45,12 +45,12 @@ def channels() -> dict[str, Any]:
             address="{eventType}.{deviceId}",
             title="Events",
             text="Bind a queue of your own. The routing key is `<event type>.<device id>`: `stream.created.#` "
-            "is one type, `stream.*.cam-1` one device (all types of today), `#` everything. A device id "
+            "is one type, `stream.*.cam-1` one device, `#` everything. A device id "
             "may have dots in it, so end a key for many devices in `#`, not in `*`.",
             messages=tuple(EventName),
             parameters={
                 "eventType": {
-                    "description": "What happened. More types may come.",
+                    "description": "What happened. More types may come; each is `stream.` and one word.",
                     "examples": [name.value for name in EventName],
                 },
                 **_DEVICE,

@@ -4,6 +4,7 @@ A command must go on being read: whatever fitted before has to fit now. What we 
 whatever we send now has to fit what was published before. So it is one comparison, once in each direction.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -20,6 +21,7 @@ from devtools.contract.places import (
 from devtools.contract.shape import AT_LEAST, AT_MOST, CHOICES, Shape, shape_of
 
 _ELSE: Final = "or begin the next version (schemas/version.py, ADR 20)"
+_EVENT_NAME: Final = re.compile(r"stream\.[a-z_]+")
 
 Document = Mapping[str, Any]
 
@@ -28,6 +30,10 @@ class Rule(StrEnum):
     """Each rule, and how to go on."""
 
     MESSAGE = f"a message that was published stays: bring it back, {_ELSE}"
+    EVENT_NAME = (
+        "subscribers bind `stream.*.<device>` for all types and `stream.created.#` for one: "
+        f"call it `stream.` and one word, {_ELSE}"
+    )
     ACCESS = f"who could connect and log in still can: put it back, with what is new beside it, {_ELSE}"
     ADDRESS = f"where and how a message goes, and how its answer finds back, stays: put it back, {_ELSE}"
     COMMAND_MEMBER = (
@@ -84,6 +90,8 @@ def _new_events(released: Document, present: Document, explained: str) -> Iterat
     (first, *_), now = (document["channels"]["events"]["messages"] for document in (released, present))
     known, messages = released["components"]["messages"], present["components"]["messages"]
     for name in now.keys() & messages.keys() - known.keys():
+        if not _EVENT_NAME.fullmatch(name):
+            yield name, "is a new type of event", Rule.EVENT_NAME
         for part in ("headers", "payload"):
             every = shape_of(known[first][part], released)
             but_type = {member: shape for member, shape in every.members.items() if member != "type"}

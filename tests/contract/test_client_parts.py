@@ -10,15 +10,18 @@ import pytest
 from aio_pika.exceptions import AMQPConnectionError, ChannelInvalidStateError, ProbableAuthenticationError
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from schemas import Event, Stream, StreamCreated, StreamData, StreamStatus
+from devtools.project import ROOT
+from schemas import Event, Problem, ProblemCode, Stream, StreamCreated, StreamData, StreamStatus
 from stream_client import EventSubscriber, Gap, StreamMisconfigured
 from stream_client.bindings import KEYS_MAX, Filter
 from stream_client.broker_call import LinkLost, LinkSlow, broker_call
 from stream_client.deadline import Deadline
 from stream_client.letter import write_letter
-from stream_client.pauses import growing_pauses
+from stream_client.pauses import growing_pauses, told_to_wait_s
 from stream_client.sequencer import Sequencer
 from stream_client.sources import source_of
+
+PAGE = (ROOT / "docs/protocol.md").read_text("utf-8")
 
 
 def an_event(device_id: str, sequence: int) -> Event:
@@ -140,6 +143,11 @@ async def test_a_message_id_that_the_wire_cannot_carry_is_refused(message_id: st
         write_letter("stream.get", {}, message_id)
 
 
+async def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        write_letter("stream.get", {}, None, made_at=datetime(2026, 1, 12))  # noqa: DTZ001 - what it is about
+
+
 async def test_a_body_that_is_not_json_is_refused() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_letter("stream.get", {"device_id": float("nan")}, None)
@@ -222,11 +230,24 @@ async def test_a_mistake_of_ours_is_not_taken_for_a_lost_link() -> None:
             raise TypeError
 
 
-def test_pauses_grow_to_a_limit_and_differ() -> None:
-    pauses = list(islice(growing_pauses(first_s=1.0, longest_s=8.0), 20))
+def test_pauses_are_those_that_the_page_asks_for() -> None:
+    pauses = list(islice(growing_pauses(), 20))
 
-    assert all(low / 2 <= pause <= low for low, pause in zip([1.0, 2.0, 4.0, *[8.0] * 17], pauses, strict=True))
-    assert any(one != other for one, other in pairwise(pauses[3:]))
+    longest = [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[10.0] * 14]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
+    assert any(one != other for one, other in pairwise(pauses[6:]))
+    assert "0.2 s, doubled each time up to 10 s, each multiplied by a random number from 0.5 to 1" in PAGE
+
+
+def test_what_can_succeed_later_is_waited_for_as_the_page_asks() -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=0.4)
+    later = Problem.make(ProblemCode.INTERNAL, "It is busy.").model_copy(update={"code": "busy"})
+
+    assert told_to_wait_s(early) == 0.4
+    assert told_to_wait_s(Problem.make(ProblemCode.INTERNAL, "It failed.")) == 10.0
+    assert told_to_wait_s(later) == 10.0
+    assert told_to_wait_s(Problem.make(ProblemCode.NOT_FOUND, "There is none.")) is None
+    assert "after another problem that is `retryable`, like `internal`, take 10 s" in PAGE
 
 
 async def test_a_deadline_ends_no_later_than_the_one_it_is_part_of() -> None:

@@ -44,16 +44,16 @@ def header(document: Document, message: str, name: str) -> Document:
     return document["components"]["messages"][message]["headers"]["properties"][name]
 
 
-def a_new_event(document: Document) -> str:
+def a_new_event(document: Document, name: str = "stream.paused") -> str:
     """Add one like the others, and return its schema's name."""
     schema = copy.deepcopy(model(document, "StreamStopped"))
-    schema["properties"]["type"]["const"] = "stream.paused"
+    schema["properties"]["type"]["const"] = name
     message = copy.deepcopy(document["components"]["messages"]["stream.stopped"])
-    message["headers"]["properties"]["type"]["const"] = "stream.paused"
+    message["headers"]["properties"]["type"]["const"] = name
     message["payload"]["$ref"] = "#/components/schemas/StreamPaused"
     document["components"]["schemas"]["StreamPaused"] = schema
-    document["components"]["messages"]["stream.paused"] = message
-    document["channels"]["events"]["messages"]["stream.paused"] = {"$ref": "#/components/messages/stream.paused"}
+    document["components"]["messages"][name] = message
+    document["channels"]["events"]["messages"][name] = {"$ref": f"#/components/messages/{name}"}
     return "StreamPaused"
 
 
@@ -273,6 +273,16 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
         Rule.ANSWER_MEMBER,
         "stream.paused payload/sequence: is gone",
         lambda d: model(d, a_new_event(d))["properties"].pop("sequence"),
+    ),
+    "an event of a new type has two words": (
+        Rule.EVENT_NAME,
+        "stream.code.changed: is a new type of event",
+        lambda d: a_new_event(d, "stream.code.changed"),
+    ),
+    "an event of a new type begins with another word": (
+        Rule.EVENT_NAME,
+        "device.moved: is a new type of event",
+        lambda d: a_new_event(d, "device.moved"),
     ),
     "a property of an event is gone": (
         Rule.ANSWER_MEMBER,

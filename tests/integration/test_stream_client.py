@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from datetime import UTC, datetime
 from functools import partial
 
 import aio_pika
@@ -23,7 +24,7 @@ from stream_client import (
     StreamUnreadable,
 )
 from stream_client.line import REFUSALS_MAX
-from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, created, silent
+from tests.support.fake_worker import AT, WITHIN_S, FakeWorker, a_reply, created, silent
 from tests.support.proxy import Proxy
 from tests.support.wire import eventually
 
@@ -64,6 +65,21 @@ async def test_a_command_is_persistent_and_can_be_told_from_every_other(
     assert first.correlation_id != second.correlation_id
 
 
+async def test_a_command_says_when_it_was_made_unless_the_clock_may_be_wrong(
+    broker: PrivateBroker, worker: FakeWorker, client: StreamsClient
+) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)  # the wire has whole seconds
+    await client.create("cam-1")
+    await client.create("cam-2", made_at=AT)
+    async with patient(broker.url, namespace=worker.namespace, timestamps=False) as clockless:
+        await clockless.create("cam-3")
+
+    now, then, never = (worker.received.get_nowait().timestamp for _ in range(3))
+    assert now
+    assert before <= now <= datetime.now(UTC)
+    assert (then, never) == (AT, None)
+
+
 async def test_a_problem_is_raised_and_a_request_returns_it(worker: FakeWorker, client: StreamsClient) -> None:
     problem = Problem.make(ProblemCode.NOT_FOUND, "The device never had a stream.")
 
@@ -92,6 +108,7 @@ async def test_a_silent_worker_is_asked_again_with_the_same_message_id(
     commands = [worker.received.get_nowait() for _ in range(worker.received.qsize())]
     asked = [command for command in commands if command.routing_key == "cam-1"]
     assert [command.message_id for command in asked] == ["the-one"] * 3
+    assert len({command.timestamp for command in asked}) == 1
 
 
 async def test_a_reply_to_an_earlier_try_counts_and_the_second_is_ignored(

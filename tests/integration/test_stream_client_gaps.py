@@ -1,6 +1,7 @@
 """What a subscription says of events that it missed, and what it does with those that come again. Real broker."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -110,6 +111,26 @@ async def test_what_was_missed_between_two_connections_is_a_gap(
 
         (seen,) = await following
     assert told == [Gap(device_id="a", first=2, last=seen - 1)]
+
+
+async def test_a_queue_that_was_deleted_is_made_again_and_what_it_had_is_a_gap(
+    broker: PrivateBroker, worker: FakeWorker, told: list[Gap], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="stream_client")
+    async with lasting(broker, worker, told) as subscriber, subscriber as events:
+        await publish(worker, an_event("a", 1))
+        assert await numbers(events, 1) == [1]
+        await worker.channel.queue_delete(f"{worker.namespace}.billing")
+        following, number = asyncio.create_task(numbers(events, 1)), 1
+        while not following.done():
+            number += 1
+            await publish(worker, an_event("a", number))
+            await asyncio.wait({following}, timeout=0.1)
+
+        (seen,) = await following
+    assert told == ([Gap(device_id="a", first=2, last=seen - 1)] if seen > 2 else [])
+    ours = [record.message for record in caplog.records if record.name.startswith("stream_client")]
+    assert ours == ["subscription.lost", "subscription.resumed"]
 
 
 def later_event(device_id: str, sequence: int) -> bytes:

@@ -1,6 +1,7 @@
 """Many requests at once over one connection, and requests that come too early."""
 
 import asyncio
+import logging
 import time
 
 import pytest
@@ -8,7 +9,8 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from devtools.broker import PrivateBroker
 from schemas import Problem, ProblemCode, StreamReply
-from stream_client import StreamInternal, StreamsClient, StreamTimeout, StreamTooManyRequests
+from stream_client import StreamInternal, StreamsClient, StreamTimeout, StreamTooManyRequests, StreamUnavailable
+from stream_client.pauses import LONGEST_S
 from tests.support.fake_worker import WITHIN_S, Answer, FakeWorker, created, silent
 from tests.support.proxy import Proxy
 
@@ -70,15 +72,24 @@ async def test_who_has_no_time_to_wait_is_told_at_once(worker: FakeWorker, clien
     assert worker.received.qsize() == 1
 
 
-async def test_a_command_that_failed_on_its_own_is_not_sent_again(
+async def test_a_command_that_failed_on_its_own_is_not_sent_again_where_there_is_no_time(
     worker: FakeWorker, client: StreamsClient
 ) -> None:
     worker.answer = refusing(1, Problem.make(ProblemCode.INTERNAL, "It failed."))
 
     with pytest.raises(StreamInternal):
-        await client.create("cam-1")
+        await client.create("cam-1", timeout_s=LONGEST_S)
 
     assert worker.received.qsize() == 1
+
+
+async def test_a_problem_that_came_later_is_taken_for_what_it_says(
+    worker: FakeWorker, client: StreamsClient
+) -> None:
+    busy = Problem.make(ProblemCode.INTERNAL, "It is busy.", retry_after_s=0.1)
+    worker.answer = refusing(1, busy.model_copy(update={"code": "busy"}))
+
+    assert (await client.create("cam-1")).stream.device_id == "cam-1"
 
 
 async def test_one_request_may_have_less_time_than_its_client_and_can_be_repeated(
@@ -96,3 +107,18 @@ async def test_one_request_may_have_less_time_than_its_client_and_can_be_repeate
 
     first, second = worker.received.get_nowait(), worker.received.get_nowait()
     assert first.message_id == second.message_id == raised.value.message_id
+
+
+async def test_who_waits_as_he_is_told_ends_when_the_client_is_closed(
+    worker: FakeWorker, client: StreamsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="stream_client")
+    worker.answer = refusing(1, Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=300.0))
+    request = asyncio.create_task(client.create("cam-1", timeout_s=600))
+    while "command.too_early" not in [record.message for record in caplog.records]:
+        await asyncio.wait({request}, timeout=0.01)
+    await client.close()
+
+    async with asyncio.timeout(WITHIN_S):
+        with pytest.raises(StreamUnavailable, match="closed"):
+            await request

@@ -4,11 +4,19 @@ import asyncio
 import re
 
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from pamqp.common import FieldTable
 
 from devtools.broker import PrivateBroker
-from schemas import StreamReply
-from stream_client import StreamClientError, StreamMisconfigured, StreamsClient, StreamTimeout, StreamUnavailable
+from schemas import Problem, ProblemCode, StreamReply
+from stream_client import (
+    StreamClientError,
+    StreamMisconfigured,
+    StreamsClient,
+    StreamTimeout,
+    StreamTooManyRequests,
+    StreamUnavailable,
+)
 from stream_client.line import REFUSALS_MAX
 from tests.support.broker_users import User, make
 from tests.support.fake_worker import WITHIN_S, FakeWorker, a_reply, silent
@@ -74,6 +82,40 @@ async def test_what_may_have_been_carried_out_is_never_told_as_not_handed_over(
     assert told.value.message_id
 
 
+async def test_a_rate_that_refuses_a_repeat_hides_no_try_that_may_have_been_carried_out(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=2 * WITHIN_S)
+
+    async def silent_then_early(_command: AbstractIncomingMessage, number: int) -> Problem | None:
+        return None if number == 1 else early
+
+    worker.answer = silent_then_early
+    async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0) as client:
+        with pytest.raises(StreamTimeout, match=r"no reply came in time; .* the next try: Too many req") as told:
+            await client.create("cam-1")
+
+    assert told.value.message_id == worker.received.get_nowait().message_id
+    assert isinstance(told.value.__cause__, StreamTooManyRequests)
+
+
+async def test_a_try_that_may_have_been_carried_out_is_not_forgotten_while_it_waits_as_it_is_told(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    early = Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=0.1)
+
+    async def silent_then_early_then_gone(_command: AbstractIncomingMessage, number: int) -> Problem | None:
+        if number == 1:
+            return None
+        await worker.channel.exchange_delete(f"{worker.namespace}.commands")
+        return early
+
+    worker.answer = silent_then_early_then_gone
+    async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0) as client:
+        with pytest.raises(StreamTimeout, match=r"no reply came in time; .* the next try: .* topology"):
+            await client.create("cam-1")
+
+
 async def test_the_reply_to_an_earlier_try_counts_whatever_becomes_of_the_last_one(
     proxy: Proxy, worker: FakeWorker
 ) -> None:
@@ -109,3 +151,21 @@ async def test_a_queue_that_keeps_refusing_costs_nobody_the_reply_that_he_waits_
         assert (await waiting).stream.device_id == "cam-1"
     devices = [worker.received.get_nowait().routing_key for _ in range(worker.received.qsize())]
     assert "cam-1" not in devices
+
+
+async def test_a_broker_that_is_short_of_memory_is_waited_for_on_the_connection_that_there_is(
+    broker: PrivateBroker, proxy: Proxy, worker: FakeWorker
+) -> None:
+    """It does not notice that a connection is gone which it does not read: each new one would be one more."""
+    async with StreamsClient(proxy.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempt_s=1.0) as client:
+        await client.create("cam-1")
+        lines = set(proxy.names)
+        await asyncio.to_thread(broker.run_out_of_memory)
+        try:
+            with pytest.raises(StreamTimeout, match="short of memory") as told:
+                await client.create("cam-2", timeout_s=5)
+        finally:
+            await asyncio.to_thread(broker.have_memory_again)
+
+        assert (await client.create("cam-2", message_id=told.value.message_id)).stream.device_id == "cam-2"
+        assert set(proxy.names) <= lines
