@@ -24,6 +24,7 @@ _EVENT: Final = b"x" * 550
 _KINDS: Final = ("stream.created", "stream.stopped")
 _STRIDE: Final = 0x9E3779B97F  # odd: no two multiples have the same 40 bits, and they lie everywhere
 _VERSION_7: Final = 7 << 76 | 2 << 62
+_VERSION_8: Final = 8 << 76 | 2 << 62
 
 Row = Mapping[str, Any]
 Rows = Mapping[Table, Sequence[Row]]
@@ -104,7 +105,8 @@ class _Past:
         return {
             "device_id": self.name,
             "sequence": sequence,
-            "event_id": UUID(int=rng.getrandbits(128)),
+            # As the worker makes them: the time of the stream's id, then what is random.
+            "event_id": UUID(int=self.stream_id.int >> 80 << 80 | _VERSION_8 | rng.getrandbits(62)),
             "type": kind,
             "body": _EVENT,
             "at": self.at,

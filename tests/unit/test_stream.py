@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 from tests.support.making import BEGAN, a_stream
 from worker.domain.events import EventType, StreamEvent
@@ -41,7 +41,17 @@ def test_the_same_fact_has_the_same_id_whoever_says_it() -> None:
     stream = a_stream()
 
     assert an_event(stream).id == replace(an_event(stream), at=LATER, sequence=7).id
-    assert str(an_event(stream).id) == "fcc343d2-0daf-54f0-b631-451067c8953f"
+    assert str(an_event(stream).id) == "00000000-0000-84f0-b631-451067c8953f"
+
+
+def test_a_facts_id_begins_with_its_streams_time_and_so_stands_beside_those_of_its_days() -> None:
+    stream = replace(a_stream(), id=UUID("0199b6e2-7d9c-7c3e-9f0a-5a2f0c6d1b34"))
+
+    begun, stopped = an_event(stream).id, an_event(stream.stop(LATER)).id
+
+    assert {str(one)[:13] for one in (begun, stopped)} == {"0199b6e2-7d9c"}
+    assert (begun.version, begun.variant) == (8, RFC_4122)
+    assert begun != stopped
 
 
 def test_each_version_of_each_stream_is_another_fact() -> None:

@@ -9,6 +9,9 @@ from uuid import UUID, uuid5
 from worker.domain.stream import Stream
 
 _EVENT_IDS: Final = UUID("6f0d4f0e-52a5-5bb0-9d0c-0e0d6c2b7a11")
+_TIME: Final = (1 << 48) - 1 << 80  # where a UUIDv7 says when
+_VERSION: Final = 0xF << 76
+_VERSION_8: Final = 8 << 76
 
 
 class EventType(StrEnum):
@@ -32,5 +35,10 @@ class StreamEvent:
 
     @property
     def id(self) -> UUID:
-        """The fact's identity: made from the stream and its version, so it is the same whoever says it."""
-        return uuid5(_EVENT_IDS, f"{self.stream.id}:{self.stream.version}")
+        """The fact's identity: made from the stream and its version, so it is the same whoever says it.
+
+        It begins with the time that the stream's id begins with, and so new ones stand side by side in the
+        database's index, not each on a page of its own (UUIDv8; RFC 9562, section 5.8).
+        """
+        name = uuid5(_EVENT_IDS, f"{self.stream.id}:{self.stream.version}").int
+        return UUID(int=self.stream.id.int & _TIME | name & ~(_TIME | _VERSION) | _VERSION_8)
