@@ -46,7 +46,7 @@ async def test_the_folder_is_made(store: SqlStore, file: Path) -> None:
 
 async def test_the_pipelines_connection_is_durable_and_strict(store: SqlStore) -> None:
     durable = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
-    expected = durable | {"busy_timeout": 250, "cache_size": -16_384}
+    expected = durable | {"busy_timeout": 250, "cache_size": -16_384, "wal_autocheckpoint": 10_000}
     async with store._engine.connect() as connection:
         seen = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in expected}
     assert seen == expected

@@ -39,6 +39,7 @@ class StoreOptions:
 _DEFAULTS: Final = StoreOptions()
 _KEEPALIVES_MAX: Final = 3
 _SQLITE_CACHE_KIB: Final = 16 * 1024  # a batch over a million rows does not fit into the default of 2 MiB
+_SQLITE_LOG_PAGES: Final = 10_000  # ... and has as many as the default, after which the log goes into the file
 _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it, the session can still be used
 
 
@@ -103,6 +104,7 @@ def _sqlite(url: URL, options: StoreOptions) -> _Engines:
             "synchronous": "FULL",
             "foreign_keys": "ON",
             "cache_size": f"-{_SQLITE_CACHE_KIB}",
+            "wal_autocheckpoint": str(_SQLITE_LOG_PAGES),
         },
     )
     reader = None if in_memory else _engine(url)
