@@ -124,8 +124,8 @@ class StreamsClient:
         for that one, and StreamTimeout is raised. Of what you asked before with this `message_id` the client does
         not know: there a problem that is `retryable`, `forbidden` or `expired` says nothing of what became of it.
 
-        Raises ValueError for a wrong `message_id`, StreamTimeout or StreamUnreadable where it remains unknown
-        whether it was carried out (they name the `message_id`), StreamUnavailable where it was not sent.
+        Raises ValueError for a wrong `message_id` or time, StreamTimeout or StreamUnreadable where it remains
+        unknown whether it was carried out (they name the `message_id`), StreamUnavailable where it was not sent.
         """
         patience = self._patience if timeout_s is None else replace(self._patience, timeout_s=timeout_s)
         if made_at is None and self._timestamps:
