@@ -23,8 +23,8 @@ class StreamsClient:
     its reply before the same command is sent again; `attempts_max` is how many tries there are, by default as many
     as the time allows. Between two tries it waits, at first 0.2 s at most, then longer each time up to 10 s. A
     command that is sent again keeps its `message_id`, so it takes effect once, also across a restart of the broker
-    or of the worker. One whose problem is `retryable` is sent again too, if there is time: when the worker has
-    said, or after 10 s. No other refusal is asked about twice.
+    or of the worker. One whose problem is `retryable` is sent again too, if there is time and a try left: when the
+    worker has said, or after 10 s. No other refusal is asked about twice.
 
     A command says when it was made, so that one that turns up after days, when its answer is forgotten, is refused
     and not carried out twice. `timestamps=False` leaves that out: for a device whose clock may be wrong, all of
