@@ -54,7 +54,11 @@ def _read_code(written: str) -> str:
 
 
 def _to_utc(at: datetime) -> datetime:
-    return at if at.tzinfo is UTC else at.astimezone(UTC)
+    """Raise ValueError where UTC has no such year: nobody who reads a stranger's text expects an OverflowError."""
+    try:
+        return at if at.tzinfo is UTC else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("before the first or after the last year") from error
 
 
 def write_time(at: datetime) -> str:

@@ -23,8 +23,8 @@ class StreamsClient:
     its reply before the same command is sent again; `attempts_max` is how many tries there are, by default as many
     as the time allows. Between two tries it waits, at first 0.2 s at most, then longer each time up to 10 s. A
     command that is sent again keeps its `message_id`, so it takes effect once, also across a restart of the broker
-    or of the worker. One whose problem is `retryable` is sent again too, if there is time: when the worker has
-    said, or after 10 s. No other refusal is asked about twice.
+    or of the worker. One whose problem is `retryable` is sent again too, if there is time and a try left: when the
+    worker has said, or after 10 s. No other refusal is asked about twice.
 
     A command says when it was made, so that one that turns up after days, when its answer is forgotten, is refused
     and not carried out twice. `timestamps=False` leaves that out: for a device whose clock may be wrong, all of
@@ -124,8 +124,8 @@ class StreamsClient:
         for that one, and StreamTimeout is raised. Of what you asked before with this `message_id` the client does
         not know: there a problem that is `retryable`, `forbidden` or `expired` says nothing of what became of it.
 
-        Raises ValueError for a wrong `message_id`, StreamTimeout or StreamUnreadable where it remains unknown
-        whether it was carried out (they name the `message_id`), StreamUnavailable where it was not sent.
+        Raises ValueError for a wrong `message_id` or time, StreamTimeout or StreamUnreadable where it remains
+        unknown whether it was carried out (they name the `message_id`), StreamUnavailable where it was not sent.
         """
         patience = self._patience if timeout_s is None else replace(self._patience, timeout_s=timeout_s)
         if made_at is None and self._timestamps:

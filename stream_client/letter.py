@@ -61,12 +61,12 @@ def write_letter(
     broker refuses another one.
 
     Raises ValueError where the `message_id` is not 1 to 128 characters without NUL, where the body is not JSON, or
-    where the time has no zone.
+    where the time has no zone or is not from 1970 to 2105.
     """
     if message_id is not None and not _is_message_id(message_id):
         raise ValueError(f"a message_id has 1 to {MESSAGE_ID_CHARS_MAX} characters, none of them NUL")
-    if made_at is not None and made_at.tzinfo is None:
-        raise ValueError("made_at has no time zone")
+    if made_at is not None and not _is_moment(made_at):
+        raise ValueError(f"a command is made at a time with a zone, from 1970 to 2105, not at {made_at}")
     correlation_id = uuid4().hex
     message = Message(
         json.dumps(body, allow_nan=False, separators=(",", ":")).encode(),
@@ -109,3 +109,8 @@ def _routing_key(device_id: object) -> str:
 def _is_message_id(text: str) -> bool:
     fits_amqp = len(text.encode()) <= 255  # noqa: PLR2004 - a short string of AMQP 0-9-1, in bytes
     return 0 < len(text) <= MESSAGE_ID_CHARS_MAX and "\0" not in text and fits_amqp
+
+
+def _is_moment(time: datetime) -> bool:
+    """AMQP counts the seconds from 1970. Of more than 32 bits the worker's library takes them for milliseconds."""
+    return time.utcoffset() is not None and 0 <= time.timestamp() < 2**32

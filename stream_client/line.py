@@ -1,11 +1,11 @@
 """The way out for commands and the way in for their replies: direct reply-to wants one channel for both."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import Final, Self, cast
 
-import aiormq.abc
+import aiormq
 from aio_pika import Message
 from aio_pika.abc import AbstractExchange
 from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, DeliveryError, PublishError
@@ -30,13 +30,13 @@ OnReply = Callable[[DeliveredMessage], None]
 class Line:
     """One link that publishes commands and receives their replies."""
 
-    def __init__(self, link: Link, exchange: AbstractExchange, on_reply: OnReply) -> None:
+    def __init__(self, link: Link, exchange: AbstractExchange, on_reply: OnReply, *, unanswered: Sized) -> None:
         self.link = link
         self._exchange = exchange
         self._on_reply = on_reply
         self._heard_at_s = _now_s()
         self._refusals = 0
-        self._unanswered = 0  # commands that the broker has neither taken nor refused yet
+        self._unanswered = unanswered  # what the broker has neither taken nor refused yet, whoever still waits
         self._expected = 0  # replies that somebody waits for
 
     @classmethod
@@ -47,8 +47,10 @@ class Line:
         """
         async with Link.opening(url, name="stream-client commands", within_s=within_s) as link:
             channel = await link.channel(confirms=True)
-            line = cls(link, await channel.get_exchange(exchange, ensure=False), on_reply)
-            await line._listen(await link.watch(channel))
+            underlay = cast("aiormq.Channel", await link.watch(channel))
+            way_out = await channel.get_exchange(exchange, ensure=False)
+            line = cls(link, way_out, on_reply, unanswered=underlay.confirmations)
+            await line._listen(underlay)
             return line
 
     async def send(self, message: Message, routing_key: str, *, within_s: float) -> None:
@@ -70,9 +72,9 @@ class Line:
             self.link.give_up()
             raise
         except StreamMisconfigured as error:
-            if self._unanswered > 1 and _is_of_one(error.__cause__):
+            if len(self._unanswered) > 1 and _is_of_one(error.__cause__):
                 self.link.give_up()
-                raise LinkLost(f"it was closed for one of {self._unanswered} commands: {error}") from error
+                raise LinkLost(f"it was closed for one of {len(self._unanswered)} commands: {error}") from error
             raise StreamMisconfigured(f"{error}; {ADVICE}") from error
         except StreamUnavailable:
             self._refusals += 1
@@ -101,15 +103,12 @@ class Line:
             self._expected -= 1
 
     async def _publish(self, message: Message, routing_key: str) -> None:
-        self._unanswered += 1
         try:
             await self._exchange.publish(message, routing_key, mandatory=True)
+        except PublishError as error:
+            raise StreamMisconfigured(f"no queue is bound to the exchange {self._exchange.name}") from error
         except DeliveryError as error:
-            self._unanswered -= 1
-            if isinstance(error, PublishError):
-                raise StreamMisconfigured(f"no queue is bound to the exchange {self._exchange.name}") from error
             raise StreamUnavailable("the broker refused the command: its queue is full") from error
-        self._unanswered -= 1
 
     async def _listen(self, channel: aiormq.abc.AbstractChannel) -> None:
         """Consume replies. The address lives and dies with this channel, and knows no acknowledgement."""

@@ -63,7 +63,8 @@ class Post:
         made_at: datetime | None,
         patience: Patience,
     ) -> StreamReply | Problem:
-        """Send one command and return its answer. One that can succeed later is sent again then, if there is time.
+        """Send one command and return its answer. One that can succeed later is sent again then, if there is
+        time and a try left.
 
         Raises StreamTimeout, StreamUnavailable or StreamUnreadable; ValueError where it cannot be written.
         """
@@ -76,7 +77,7 @@ class Post:
                     return answer
                 # Many may be told the same: with a pause of its own each, they do not come back all at once.
                 wait_s = told_s + next(pauses)
-                if wait_s >= deadline.left_s:
+                if wait_s >= deadline.left_s or trouble.tries == patience.attempts_max:
                     trouble.raise_doubt(refusal(answer))
                     return answer
                 log.info("command.too_early", extra={"wait_s": wait_s, "code": answer.code})
@@ -108,9 +109,8 @@ class Post:
     ) -> DeliveredMessage:
         """Try until there is a reply, or no time or try left."""
         pauses = growing_pauses()
-        attempt = 0
         while True:
-            attempt += 1
+            trouble.tries += 1
             try:
                 return await self._try(letter, deadline.at_most(patience.attempt_s))
             except StreamMisconfigured as error:  # no further try will help
@@ -118,10 +118,10 @@ class Post:
                 raise
             except (StreamTimeout, StreamUnavailable) as error:
                 # One that the end of all time cut short does not know what is wrong: there was too little of it.
-                if isinstance(error, StreamTimeout) or attempt == 1 or deadline.left_s:
+                if isinstance(error, StreamTimeout) or trouble.tries == 1 or deadline.left_s:
                     trouble.note(error)
-            log.info("command.attempt_failed", extra={"attempt": attempt, "reason": str(trouble.worst)})
-            if self._closed.is_set() or attempt == patience.attempts_max:
+            log.info("command.attempt_failed", extra={"attempt": trouble.tries, "reason": str(trouble.worst)})
+            if self._closed.is_set() or trouble.tries == patience.attempts_max:
                 raise trouble.worst
             pause_s = next(pauses)
             too_late = pause_s >= deadline.left_s  # a try without time would only hide what was wrong before

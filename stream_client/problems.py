@@ -56,11 +56,13 @@ class StreamInvalid(StreamProblem):
 
 
 class StreamTooManyRequests(StreamProblem):
-    """The sender asks faster than it may, and there was no time to wait `problem.retry_after_s` seconds."""
+    """The sender asks faster than it may, and there was no time to wait `problem.retry_after_s` seconds, or no try
+    left.
+    """
 
 
 class StreamInternal(StreamProblem):
-    """It failed again and again on its own, and is kept for an operator. There was no time to try again."""
+    """It failed again and again on its own, and is kept for an operator. There was no time, or no try, left."""
 
 
 PROBLEM_CLASSES: Final[Mapping[str, type[StreamProblem]]] = {

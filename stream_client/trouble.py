@@ -4,9 +4,12 @@ from stream_client.errors import StreamClientError, StreamTimeout, StreamUnavail
 
 
 class Trouble:
-    """Once a try may have been carried out, nothing that comes later makes that untrue."""
+    """How many `tries` there were, and the worst end of one: once a command may have been carried out, nothing
+    later makes that untrue.
+    """
 
     def __init__(self) -> None:
+        self.tries = 0
         self.worst: StreamTimeout | StreamUnavailable = StreamUnavailable("there was no time to try")
 
     def note(self, error: StreamTimeout | StreamUnavailable) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from devtools.contract.places import (
     Place,
+    names,
     place_of_channel,
     place_of_message,
     place_of_operation,
@@ -82,21 +83,24 @@ def _messages(released: Document, present: Document, explained: str) -> Iterator
 def _received(document: Document) -> set[str]:
     """Name the messages that we read."""
     operations = [one for one in document["operations"].values() if one["action"] == "receive"]
-    return {message["$ref"].rpartition("/")[2] for one in operations for message in one["messages"]}
+    return {name for one in operations for name in names(one["messages"])}
 
 
 def _new_events(released: Document, present: Document, explained: str) -> Iterator[_Break]:
     """Subscribers count events of types that they do not know: those have what every event has."""
-    (first, *_), now = (document["channels"]["events"]["messages"] for document in (released, present))
+    (first, *_), now = (
+        names(document["channels"]["events"]["messages"].values()) for document in (released, present)
+    )
     known, messages = released["components"]["messages"], present["components"]["messages"]
-    for name in now.keys() & messages.keys() - known.keys():
+    for name in sorted({*now} & messages.keys() - known.keys()):
         if not _EVENT_NAME.fullmatch(name):
             yield name, "is a new type of event", Rule.EVENT_NAME
         for part in ("headers", "payload"):
             every = shape_of(known[first][part], released)
-            but_type = {member: shape for member, shape in every.members.items() if member != "type"}
+            of_its_type = replace(every.members["type"], values=frozenset({name}))
+            every = replace(every, members={**every.members, "type": of_its_type})
             shape = shape_of(messages[name][part], present)
-            yield from _of_answer(f"{name} {part}", replace(every, members=but_type), shape, explained)
+            yield from _of_answer(f"{name} {part}", every, shape, explained)
 
 
 def _of_command(where: str, before: Shape, now: Shape) -> Iterator[_Break]:

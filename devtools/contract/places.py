@@ -43,10 +43,10 @@ def place_of_operation(operation: Mapping[str, Any]) -> Place:
         "channel": operation["channel"]["$ref"],
         **_bound(operation),
         **_references(operation, "security"),
-        "messages": frozenset(_names(operation["messages"])),
+        "messages": frozenset(names(operation["messages"])),
         "reply": reply.get("address", {}).get("location"),
         "reply's channel": reply.get("channel", {}).get("$ref"),
-        "reply's messages": sorted(_names(reply.get("messages", ()))),
+        "reply's messages": sorted(names(reply.get("messages", ()))),
     }
 
 
@@ -57,10 +57,11 @@ def place_of_message(message: Mapping[str, Any]) -> Place:
 
 def _references(part: Mapping[str, Any], name: str) -> Place:
     """Return what a part is restricted to; without a list of it there is no restriction."""
-    return {name: frozenset(_names(part[name]))} if name in part else {}
+    return {name: frozenset(names(part[name]))} if name in part else {}
 
 
-def _names(references: Iterable[Mapping[str, str]]) -> Iterator[str]:
+def names(references: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Name what is referred to."""
     return (reference["$ref"].rpartition("/")[2] for reference in references)
 
 

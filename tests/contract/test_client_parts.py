@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from aio_pika.exceptions import AMQPConnectionError, ChannelInvalidStateError, ProbableAuthenticationError
 from aiormq.exceptions import ChannelNotFoundEntity
+from pamqp.header import ContentHeader
 
 from devtools.project import ROOT
 from schemas import Event, Problem, ProblemCode, Stream, StreamCreated, StreamData, StreamStatus
@@ -143,9 +144,32 @@ async def test_a_message_id_that_the_wire_cannot_carry_is_refused(message_id: st
         write_letter("stream.get", {}, message_id)
 
 
-async def test_a_time_without_a_zone_is_refused() -> None:
-    with pytest.raises(ValueError, match="no time zone"):
-        write_letter("stream.get", {}, None, made_at=datetime(2026, 1, 12))  # noqa: DTZ001 - what it is about
+@pytest.mark.parametrize(
+    "made_at",
+    [
+        datetime(2026, 1, 12),  # noqa: DTZ001 - what it is about
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2106, 2, 7, 6, 28, 16, tzinfo=UTC),
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+    ],
+)
+async def test_a_time_that_the_wire_cannot_carry_is_refused(made_at: datetime) -> None:
+    with pytest.raises(ValueError, match="with a zone, from 1970 to 2105"):
+        write_letter("stream.get", {}, None, made_at=made_at)
+
+
+@pytest.mark.parametrize(
+    "made_at", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)]
+)
+async def test_the_first_and_the_last_time_that_there_can_be_are_read_as_they_were_written(
+    made_at: datetime,
+) -> None:
+    written = write_letter("stream.get", {}, None, made_at=made_at).message.properties
+    read = ContentHeader()
+    read.unmarshal(ContentHeader(properties=written).marshal())
+
+    assert read.properties.timestamp == made_at
 
 
 async def test_a_body_that_is_not_json_is_refused() -> None:

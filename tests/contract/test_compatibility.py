@@ -284,6 +284,21 @@ REFUSED: dict[str, tuple[Rule, str, Change]] = {
         "device.moved: is a new type of event",
         lambda d: a_new_event(d, "device.moved"),
     ),
+    "an event of a new type says that it is of another": (
+        Rule.ANSWER_WIDER,
+        "stream.paused payload/type: is wider than it was (only stream.paused)",
+        lambda d: member(d, "type", a_new_event(d)).update(const="device.moved"),
+    ),
+    "an event of a new type is referred to by another name": (
+        Rule.EVENT_NAME,
+        "device.moved: is a new type of event",
+        lambda d: (
+            a_new_event(d, "device.moved"),
+            d["channels"]["events"]["messages"].update(
+                moved=d["channels"]["events"]["messages"].pop("device.moved")
+            ),
+        ),
+    ),
     "a property of an event is gone": (
         Rule.ANSWER_MEMBER,
         "stream.created headers/messageId: is gone",

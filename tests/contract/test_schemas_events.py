@@ -122,6 +122,8 @@ def test_an_event_of_a_later_type_is_read_as_such() -> None:
         (with_member("sequence", 1), "sequence"),
         (with_member("sequence", "1" * 20), "sequence"),
         (with_member("time", "yesterday"), "time"),
+        (with_member("time", "0001-01-01T00:00:00+00:01"), "time"),
+        (with_member("time", "9999-12-31T23:59:59-00:01"), "time"),
         (with_member("data", {}), "data.stream"),
         (with_member("type", 7), "type"),
         (json.dumps(json.loads(with_member("type", "stream.renamed")) | {"sequence": "0"}).encode(), "sequence"),

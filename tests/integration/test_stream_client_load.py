@@ -83,6 +83,18 @@ async def test_a_command_that_failed_on_its_own_is_not_sent_again_where_there_is
     assert worker.received.qsize() == 1
 
 
+async def test_who_has_no_try_left_is_told_what_could_succeed_later(
+    broker: PrivateBroker, worker: FakeWorker
+) -> None:
+    worker.answer = refusing(9, Problem.make(ProblemCode.TOO_MANY_REQUESTS, "Not yet.", retry_after_s=0.1))
+
+    async with StreamsClient(broker.url, namespace=worker.namespace, timeout_s=WITHIN_S, attempts_max=2) as client:
+        with pytest.raises(StreamTooManyRequests):
+            await client.create("cam-1")
+
+    assert worker.received.qsize() == 2
+
+
 async def test_a_problem_that_came_later_is_taken_for_what_it_says(
     worker: FakeWorker, client: StreamsClient
 ) -> None:

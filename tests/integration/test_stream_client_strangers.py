@@ -20,6 +20,9 @@ STRANGE = {
     "no JSON": b"\x00\x01",
     "half of an event": write_event(an_event("a", 2))[:-9],
     "no object": b"[1, 2]",
+    "an event from before the first year": write_event(an_event("a", 2)).replace(
+        b"2026-01-12T09:30:00.000000Z", b"0001-01-01T00:00:00+00:01"
+    ),
     "no CloudEvent": b'{"hello": "world"}',
     "a CloudEvent of another program": b'{"specversion": "1.0", "id": "1", "source": "/x", "type": "x.y"}',
     "nested 100,000 times": b"[" * 100_000,

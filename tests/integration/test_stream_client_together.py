@@ -68,6 +68,26 @@ async def test_a_command_that_may_not_be_published_is_told_so_at_once_where_it_i
             await client.create("elsewhere")
 
 
+async def test_what_nobody_waits_for_any_more_and_the_broker_has_is_none_that_it_could_have_meant(
+    broker: PrivateBroker, worker: FakeWorker, gateway: User
+) -> None:
+    async with (
+        Proxy(gateway.url(broker)) as proxy,
+        StreamsClient(proxy.url, namespace=worker.namespace) as client,
+    ):
+        await client.create("site.1")
+        frozen = proxy.freeze("to_client")
+        request = asyncio.create_task(client.create("site.2"))
+        await frozen.acted.wait()  # by its confirm
+        request.cancel()
+        await asyncio.wait({request})
+        proxy.thaw()
+        await client.create("site.3")
+
+        with pytest.raises(StreamMisconfigured, match="ACCESS_REFUSED"):
+            await client.create("elsewhere")
+
+
 async def test_what_may_have_been_carried_out_is_never_told_as_not_handed_over(
     broker: PrivateBroker, worker: FakeWorker
 ) -> None:
