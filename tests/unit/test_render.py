@@ -130,8 +130,8 @@ def test_the_ids_of_facts_never_change() -> None:
     created = StreamEvent(type=EventType.CREATED, stream=ACTIVE, sequence=1, at=BEGAN)
     stopped = StreamEvent(type=EventType.STOPPED, stream=STOPPED, sequence=2, at=ENDED)
 
-    assert str(created.id) == "6e999c91-31f2-5200-891f-d8ba00ec7449"
-    assert str(stopped.id) == "4b885e07-732d-59cd-8766-f65d8b83174d"
+    assert str(created.id) == "0199b6e2-7d9c-8200-891f-d8ba00ec7449"
+    assert str(stopped.id) == "0199b6e2-7d9c-89cd-8766-f65d8b83174d"
 
 
 def test_a_reply_id_is_the_same_each_time_the_same_is_answered() -> None:
