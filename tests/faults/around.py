@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from typing_extensions import override
@@ -13,8 +13,9 @@ from tests.faults.failpoints import Failpoint, Point
 from tests.faults.passing import PassingInbox
 from worker.bootstrap.pipelines import Ports
 from worker.service.messages import Confirmation, DeadLetter, Delivery, Incoming, Outgoing, StoredEvent
-from worker.service.ports import Inbox, Publisher, Settlement, Store, Transaction
+from worker.service.ports import Attempt, Inbox, Publisher, Settlement, Store, Transaction
 from worker.service.stored import Changes, Claim, Horizon, Loaded, Parking, Wanted
+from worker.sql.transaction import SqlTransaction
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class _Inbox(PassingInbox):
 class _Transaction:
     """Knows what a transaction was for: instants are counted of batches, marks and claims only."""
 
-    def __init__(self, transaction: Transaction, failpoint: Failpoint, claimed: set[UUID]) -> None:
+    def __init__(self, transaction: Any, failpoint: Failpoint, claimed: set[UUID]) -> None:
         self._transaction = transaction
         self._failpoint = failpoint
         self._claimed = claimed
@@ -119,6 +120,27 @@ class _Transaction:
             await self._failpoint.passes(Point.RELAY_CLAIMED)
 
 
+class _Attempt:
+    """The same of an attempt. Where nothing is locked, saving is committing."""
+
+    def __init__(self, attempt: Attempt, failpoint: Failpoint, claimed: set[UUID]) -> None:
+        self._commits_itself = not isinstance(attempt, SqlTransaction)
+        self._transaction = _Transaction(attempt, failpoint, claimed)
+
+    async def load(self, wanted: Wanted) -> Loaded:
+        return await self._transaction.load(wanted)
+
+    async def save(self, changes: Changes) -> None:
+        if self._commits_itself:
+            await self._transaction.written()
+        await self._transaction.save(changes)
+        if not self._commits_itself:
+            await self._transaction.written()
+
+    async def committed(self) -> None:
+        await self._transaction.committed()
+
+
 class _Store(Store):
     def __init__(self, store: Store, failpoint: Failpoint, claimed: set[UUID]) -> None:
         self._store = store
@@ -136,6 +158,18 @@ class _Store(Store):
             return result
 
         result = await self._store.transact(watching)
+        await watched[-1].committed()
+        return result
+
+    @override
+    async def attempt(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        watched: list[_Attempt] = []
+
+        async def watching(attempt: Attempt) -> T:
+            watched.append(_Attempt(attempt, self._failpoint, self._claimed))
+            return await work(watched[-1])
+
+        result = await self._store.attempt(watching)
         await watched[-1].committed()
         return result
 

@@ -21,7 +21,7 @@ from worker.bootstrap.pipelines import Ports
 from worker.config import load_settings
 from worker.domain.commands import CreateStream
 from worker.service.messages import Incoming, Received
-from worker.service.ports import Inbox, Store, Transaction
+from worker.service.ports import Attempt, Inbox, Store, Transaction
 
 T = TypeVar("T")
 
@@ -64,7 +64,14 @@ class KillingStore(Store):
 
     @override
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        result = await self._store.transact(work)
+        return await self._and_die(self._store.transact(work))
+
+    @override
+    async def attempt(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        return await self._and_die(self._store.attempt(work))
+
+    async def _and_die(self, run: Awaitable[T]) -> T:
+        result = await run
         if self._is_armed:
             _die()
         return result

@@ -16,6 +16,7 @@ from tests.support.stores import made_store
 from worker.domain.code import code_from_bits
 from worker.service.ports import Transaction
 from worker.service.stored import UNPUBLISHED_MAX, Wanted
+from worker.sql.load_one import reading
 from worker.sql.rows import event_values, handled_values, stream_values
 from worker.sql.store import SqlStore
 from worker.sql.tables import devices, handled_commands, stream_events, streams
@@ -108,6 +109,27 @@ async def test_no_statement_reads_a_big_table_from_end_to_end(database_url: str)
             assert await prune(store, handled=AT, events=AT) == 0
     assert len(plans) == 19
     assert [plan for plan in plans if _read_whole(plan)] == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("by", ["device_id", "stream_id", "code"])
+@pytest.mark.parametrize("is_full", [True, False])
+async def test_what_one_command_reads_is_found_by_indexes_by_a_plan_that_is_kept(
+    database_url: str, by: str, *, is_full: bool
+) -> None:
+    """PostgreSQL plans it for whatever is asked, and keeps that, also from when the tables were empty."""
+    async with made_store(database_url) as store:
+        if is_full:
+            await _fill(store)
+        statement = reading(by).compile(dialect=store._engine.dialect)
+        nothing = ", ".join(["NULL"] * len(statement.positiontup or ()))
+        async with store._engine.connect() as connection:
+            await connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            await connection.exec_driver_sql(f"PREPARE one AS {statement}")
+            rows = (await connection.exec_driver_sql(f"EXPLAIN EXECUTE one ({nothing})")).all()
+        plan = "\n".join(str(row[0]) for row in rows)
+    assert "ix_stream_events_unpublished" in plan
+    assert not _read_whole(plan)
 
 
 @pytest.mark.parametrize(

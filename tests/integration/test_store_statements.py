@@ -14,7 +14,7 @@ from worker.domain.code import code_from_bits
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import MessageKey, StoredEvent
-from worker.service.ports import Transaction
+from worker.service.ports import Attempt, Transaction
 from worker.service.stored import Changes, Claim, Horizon, Parking, Wanted
 from worker.sql.store import SqlStore
 
@@ -50,7 +50,10 @@ def statements_sent(store: SqlStore) -> Iterator[list[str]]:
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         words = statement.replace("(", " ").split()
-        if words[1].startswith("write_"):
+        if words[0] == "SELECT" and "nothing" in words:
+            sent.append("SELECT")
+            return
+        if words[1].startswith(("write_", "anon_", "moved")):
             sent.append("WITH")
             return
         words = words[words.index("INSERT") :] if words[0] == "WITH" else words
@@ -110,6 +113,45 @@ async def test_a_batch_of_any_size_sends_the_same_statements(database_url: str, 
         with statements_sent(store) as sent:
             await _batch(store, old, earlier)
         assert sent == (LOAD + (SAVE_AT_ONCE if _is_postgresql(store) else SAVE))
+
+
+async def _command(store: SqlStore, wanted: Wanted, changes: Changes) -> list[str]:
+    async def work(attempt: Attempt) -> None:
+        await attempt.load(wanted)
+        await attempt.save(changes)
+
+    with statements_sent(store) as sent:
+        await store.attempt(work)
+    return sent
+
+
+async def test_one_command_sends_two_statements_to_postgresql(database_url: str) -> None:
+    """Reading a stream that is named and is not its device's latest is a third."""
+    async with made_store(database_url) as store:
+        old, new = a_stream(code=code_from_bits(1)), a_stream(code=code_from_bits(2))
+        earlier = [an_event(sequence=1), an_event(sequence=2)]
+        device = Device(id="cam-1", sequence=2, latest_stream_id=new.id)
+        known = Changes(
+            at=AT, devices=[device], new_streams=[old.stop(AT), new], events=earlier, handled=[a_handled("m-0")]
+        )
+        await save(store, known)
+        keys = frozenset({a_handled().identity.key})
+        stopping = Changes(
+            at=AT,
+            devices=[Device(id="cam-1", sequence=3, latest_stream_id=new.id)],
+            updated_streams=[new.stop(AT)],
+            events=[an_event(sequence=3)],
+            handled=[a_handled()],
+            published=[event.id for event in earlier],
+        )
+        stop = await _command(store, Wanted(codes=frozenset({new.code}), keys=keys), stopping)
+        answering = Changes(at=AT, handled=[a_handled("m-2")])
+        get = await _command(store, Wanted(stream_ids=frozenset({old.id})), answering)
+        nothing = await _command(store, Wanted(devices=frozenset({"cam-1"})), Changes(at=AT))
+        if _is_postgresql(store):
+            assert stop == ["SELECT", "WITH"]
+            assert get == ["SELECT", "SELECT streams", "WITH"]
+            assert nothing == ["SELECT"]
 
 
 @pytest.mark.parametrize("size", [1, 200])

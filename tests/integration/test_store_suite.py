@@ -7,6 +7,7 @@ import pytest
 
 from devtools.postgres import PrivatePostgres
 from tests.support.store_suite import StoreSuite
+from tests.support.store_suite_attempt import AttemptSuite
 from tests.support.store_suite_relay import RelaySuite
 from tests.support.store_suite_upkeep import UpkeepSuite
 from tests.support.stores import made_store
@@ -22,14 +23,14 @@ def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
     postgres.drop_database(DATABASE)
 
 
-class TestSqliteStore(StoreSuite, RelaySuite, UpkeepSuite):
+class TestSqliteStore(StoreSuite, AttemptSuite, RelaySuite, UpkeepSuite):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SqlStore]:
         async with made_store(f"sqlite+aiosqlite:///{tmp_path}/streams.db") as store:
             yield store
 
 
-class TestPostgresStore(StoreSuite, RelaySuite, UpkeepSuite):
+class TestPostgresStore(StoreSuite, AttemptSuite, RelaySuite, UpkeepSuite):
     @pytest.fixture
     async def store(self, postgres_url: str) -> AsyncIterator[SqlStore]:
         async with made_store(postgres_url) as store:

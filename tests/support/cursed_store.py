@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from worker.service.ports import Store, Transaction
+from worker.service.ports import Attempt, Store, Transaction
 from worker.service.stored import Loaded, Wanted
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ class Cursed(Exception):
 
 
 class _CursedTransaction:
-    def __init__(self, transaction: Transaction, store: "CursedStore") -> None:
+    def __init__(self, transaction: Any, store: "CursedStore") -> None:
         self._transaction = transaction
         self._store = store
 
@@ -29,7 +29,8 @@ class _CursedTransaction:
             if self._store.curses.get(device_id, 0) > 0:
                 self._store.curses[device_id] -= 1
                 raise self._store.error
-        return await self._transaction.load(wanted)
+        loaded: Loaded = await self._transaction.load(wanted)
+        return loaded
 
 
 class CursedStore(Store):
@@ -43,6 +44,13 @@ class CursedStore(Store):
         self.error = error or Cursed("value out of range")
         self.curses = curses
         self.loads: list[list[str]] = []
+
+    @override
+    async def attempt(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        async def cursed(attempt: Attempt) -> T:
+            return await work(_CursedTransaction(attempt, self))
+
+        return await self._store.attempt(cursed)
 
     @override
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -11,7 +11,7 @@ from uuid import UUID
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Handled, MessageKey, StoredEvent
-from worker.service.ports import StoreConflict, StoreUnavailable, Transaction
+from worker.service.ports import Attempt, StoreConflict, StoreUnavailable, Transaction
 from worker.service.stored import SWEPT_MAX, UNPUBLISHED_MAX, Changes, Claim, Horizon, Loaded, Parking, Wanted
 from worker.sql.shield import to_its_end
 
@@ -203,6 +203,31 @@ class FakeTransaction:
         tables.published[event.id] = None
 
 
+class FakeAttempt:
+    """Loads, and lets others go on; saves if they left the device as it was."""
+
+    def __init__(self, store: "FakeStore") -> None:
+        self._store = store
+        self._seen: dict[str, int] = {}
+
+    async def load(self, wanted: Wanted) -> Loaded:
+        seen = FakeTransaction(self._store.tables.copy())
+        loaded = await seen.load(replace(wanted, devices=wanted.devices | wanted.creating, creating=frozenset()))
+        self._seen = {device.id: device.sequence for device in loaded.devices}
+        return loaded
+
+    async def save(self, changes: Changes) -> None:
+        async def work(transaction: FakeTransaction) -> None:
+            there = transaction.tables.devices
+            for device in changes.devices:
+                known = there[device.id].sequence if device.id in there else None
+                _refuse(known != self._seen.get(device.id), "another's change of", device.id)
+                there.setdefault(device.id, device)
+            await transaction.save(changes)
+
+        await self._store.run(work)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
     error: Exception
@@ -227,7 +252,11 @@ class FakeStore:
         self._failures.append(_Failure(error=error, saved=saved))
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await to_its_end(self._transact(work), name="fake.transaction")
+        return await to_its_end(self.run(work), name="fake.transaction")
+
+    async def attempt(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        await self.ping()
+        return await to_its_end(work(FakeAttempt(self)), name="fake.attempt")  # type: ignore[arg-type] # a coroutine
 
     async def ping(self) -> None:
         if self.is_away:
@@ -237,7 +266,7 @@ class FakeStore:
         async with self._turn:
             return
 
-    async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[["FakeTransaction"], Awaitable[T]]) -> T:
         async with self._turn:
             await self.ping()
             self.transactions += 1

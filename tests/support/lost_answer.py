@@ -8,17 +8,19 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-_COMMITTED: Final = b"C\x00\x00\x00\x0bCOMMIT\x00"  # the message CommandComplete
 _CHUNK_BYTES: Final = 65_536
 
 
 class LostAnswer(AbstractAsyncContextManager["LostAnswer"]):
-    """Passes everything on, but from `arm` on no answer to a COMMIT: instead the connection ends, once.
+    """Passes everything on, but from `arm` on no answer to a COMMIT, or to a statement whose command tag is `to`:
+    instead the connection ends, once.
 
     `url` is the server's, through it. `lost` counts.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, to: str = "COMMIT") -> None:
+        tag = to.encode() + b"\x00"
+        self._completed = b"C" + (4 + len(tag)).to_bytes(4, "big") + tag  # the message CommandComplete
         self._server = urlsplit(url)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_armed = False
@@ -66,7 +68,7 @@ class LostAnswer(AbstractAsyncContextManager["LostAnswer"]):
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(_CHUNK_BYTES):
-            if self._is_armed and _COMMITTED in data:
+            if self._is_armed and self._completed in data:
                 self._is_armed = False
                 self.lost += 1
                 return

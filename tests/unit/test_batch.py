@@ -57,6 +57,16 @@ async def test_a_batch_is_one_transaction_however_large(store: FailingStore) -> 
     await batches.carry_out([received(create(f"cam-{number}"), message_id=str(number)) for number in range(50)])
 
     assert store.transactions == 1
+    assert store.attempts == 0
+
+
+async def test_a_command_that_comes_alone_is_one_attempt(store: FailingStore) -> None:
+    batches = WorkerInMemory(store=store).batches()
+
+    alone = await batches.carry_out([unreadable(), received(create()), refused()])
+
+    assert words(alone)[0] == "created"
+    assert store.attempts == 1
 
 
 async def test_a_reply_goes_where_its_asker_said_with_the_askers_correlation_id(store: FailingStore) -> None:

@@ -6,9 +6,17 @@ import pytest
 
 from tests.support.failing_store import FailingStore
 from tests.support.fake_broker import FakeBroker, FakeSession
-from tests.support.making import create, received
+from tests.support.making import BEGAN, create, received
 from worker.service.persisting import CONFLICTS_AT_ONCE_MAX, CONFLICTS_MAX, Allowance, Patience, Persistence
-from worker.service.ports import CommitUnknown, EpochOver, StoreConflict, StoreUnavailable, Transaction
+from worker.service.ports import (
+    Attempt,
+    CommitUnknown,
+    EpochOver,
+    StoreConflict,
+    StoreUnavailable,
+    Transaction,
+)
+from worker.service.stored import Changes
 
 AWAY = [StoreUnavailable("the disk is full"), CommitUnknown("the connection was lost")]
 
@@ -136,6 +144,41 @@ async def test_a_conflict_during_an_outage_is_not_the_end_of_it(store: FailingSt
         store.fail_next(error)
 
     assert await persistence(store, FakeBroker().open()).persist(work) == "done"
+
+
+async def save_something(attempt: Attempt) -> str:
+    await attempt.save(Changes(at=BEGAN))
+    return "done"
+
+
+async def test_one_command_takes_no_locks_until_another_worker_was_faster(store: FailingStore) -> None:
+    one = persistence(store, FakeBroker().open())
+
+    assert await one.persist_one(save_something) == "done"
+    assert (store.attempts, store.transactions) == (1, 1)
+
+    store.fail_next(StoreConflict("somebody was faster"))
+    store.fail_next(StoreConflict("and again"))
+    assert await one.persist_one(save_something) == "done"
+    assert (store.attempts, store.transactions) == (2, 4)
+
+
+@pytest.mark.parametrize("error", AWAY)
+async def test_one_command_outlasts_an_outage_too(store: FailingStore, error: Exception) -> None:
+    for _ in range(3):
+        store.fail_next(error)
+
+    assert await persistence(store, FakeBroker().open()).persist_one(save_something) == "done"
+
+    assert store.attempts == 4
+
+
+async def test_one_command_whose_conflict_never_ends_is_to_blame(store: FailingStore) -> None:
+    for _ in range(3):
+        store.fail_next(StoreConflict("again"))
+
+    with pytest.raises(StoreConflict):
+        await persistence(store, FakeBroker().open()).persist_one(save_something, conflicts_max=2)
 
 
 async def test_an_outage_that_ends_in_another_error_is_over_all_the_same(store: FailingStore) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.fakes_store import FakeStore
 from tests.support.store_suite import AT, StoreSuite, a_handled, load, save
+from tests.support.store_suite_attempt import AttemptSuite
 from tests.support.store_suite_relay import RelaySuite
 from tests.support.store_suite_upkeep import UpkeepSuite
 from tests.support.stores import memory_store
@@ -14,13 +15,13 @@ from worker.service.ports import CommitUnknown, Store, StoreConflict, StoreUnava
 from worker.service.stored import Changes
 
 
-class TestFakeStore(StoreSuite, RelaySuite, UpkeepSuite):
+class TestFakeStore(StoreSuite, AttemptSuite, RelaySuite, UpkeepSuite):
     @pytest.fixture
     def store(self) -> Store:
         return FakeStore()
 
 
-class TestMemoryStore(StoreSuite, RelaySuite, UpkeepSuite):
+class TestMemoryStore(StoreSuite, AttemptSuite, RelaySuite, UpkeepSuite):
     @pytest.fixture
     async def store(self) -> AsyncIterator[Store]:
         async with memory_store() as store:

@@ -8,11 +8,11 @@ from worker.service.handlers import Mint
 from worker.service.messages import Incoming, Received, Said
 from worker.service.outstanding import Outstanding
 from worker.service.persisting import CONFLICTS_AT_ONCE_MAX, Persistence
-from worker.service.ports import Renderer, Transaction
+from worker.service.ports import Attempt, Renderer
 
 
 class Batches:
-    """Carries batches out, one at a time, each in one transaction. Belongs to one task of one epoch."""
+    """Carries batches out, one at a time, each saved whole or not at all. Belongs to one task of one epoch."""
 
     def __init__(
         self,
@@ -36,8 +36,9 @@ class Batches:
         commands = [message for message in incoming if isinstance(message, Received)]
         if not commands:
             return said_of(incoming, answers=[], events=[], renderer=self._renderer)
-        decided = await self._persistence.persist(
-            lambda transaction: self._decide(transaction, commands),
+        persist = self._persistence.persist_one if len(commands) == 1 else self._persistence.persist
+        decided = await persist(
+            lambda attempt: self._decide(attempt, commands),
             # Then the reason is no other worker, but a command that can never be saved. Until it is found nobody
             # knows which it is, and through longer patience all the others would wait with it.
             conflicts_max=CONFLICTS_AT_ONCE_MAX,
@@ -48,9 +49,9 @@ class Batches:
         self._outstanding.marked(decided.changes.published)
         return said_of(incoming, answers=decided.answers, events=events, renderer=self._renderer)
 
-    async def _decide(self, transaction: Transaction, commands: Sequence[Received]) -> Decided:
-        loaded = await transaction.load(wanted_by(commands))
+    async def _decide(self, attempt: Attempt, commands: Sequence[Received]) -> Decided:
+        loaded = await attempt.load(wanted_by(commands))
         published = self._outstanding.confirmed
         decided = decide_batch(commands, loaded, mint=self._mint(), renderer=self._renderer, published=published)
-        await transaction.save(decided.changes)
+        await attempt.save(decided.changes)
         return decided

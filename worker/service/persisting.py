@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from worker.service.backoff import pauses
 from worker.service.ports import (
+    Attempt,
     CommitUnknown,
     EpochOver,
     Inbox,
@@ -19,6 +20,7 @@ from worker.service.ports import (
 
 T = TypeVar("T")
 Work = Callable[[Transaction], Awaitable[T]]
+_Run = Callable[[int], Awaitable[T]]  # given how many conflicts there were
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +84,17 @@ class Persistence:
         Raises InboxClosed where it is away and nothing was taken nor will be.
         Raises StoreConflict where beginning again so often did not help. What the work raises passes through.
         """
-        try:
-            return await self._unless_away(work, conflicts_max)
-        except _AWAY as away:
-            reason = str(away)
-        return await self._outlast(work, reason, conflicts_max)
+        return await self._persist(lambda _: self._store.transact(work), conflicts_max)
+
+    async def persist_one(
+        self, work: Callable[[Attempt], Awaitable[T]], *, conflicts_max: int = CONFLICTS_MAX
+    ) -> T:
+        """Do the same for what one command does: without locks at first, which is faster, and with them once
+        another worker was faster than that.
+        """
+        return await self._persist(
+            lambda conflicts: self._store.transact(work) if conflicts else self._store.attempt(work), conflicts_max
+        )
 
     def has_saved_a_batch(self) -> None:
         """Note that it is not only looking that works: then the next outage may give back what is in hand."""
@@ -96,7 +104,14 @@ class Persistence:
         """Run the work in one transaction, without any patience. Raises what `Store.transact` does."""
         return await self._store.transact(work)
 
-    async def _outlast(self, work: Work[T], reason: str, conflicts_max: int) -> T:
+    async def _persist(self, run: _Run[T], conflicts_max: int) -> T:
+        try:
+            return await self._unless_away(run, conflicts_max)
+        except _AWAY as away:
+            reason = str(away)
+        return await self._outlast(run, reason, conflicts_max)
+
+    async def _outlast(self, run: _Run[T], reason: str, conflicts_max: int) -> T:
         self.outages += 1
         waits = self._pauses()
         give_up_at_s = asyncio.get_running_loop().time() + self._patience.hold_s
@@ -108,7 +123,7 @@ class Persistence:
                 raise EpochOver("the database is away: what is in hand goes back to the queue")
             await asyncio.sleep(next(waits))
             try:
-                result = await self._unless_away(work, conflicts_max)
+                result = await self._unless_away(run, conflicts_max)
             except _AWAY as away:
                 reason = str(away)
                 continue
@@ -119,13 +134,13 @@ class Persistence:
             await self._inbox.resume()
             return result
 
-    async def _unless_away(self, work: Work[T], conflicts_max: int) -> T:
+    async def _unless_away(self, run: _Run[T], conflicts_max: int) -> T:
         """Begin again where another worker was faster."""
         waits = self._pauses()
         conflicts = 0
         while True:
             try:
-                return await self._store.transact(work)
+                return await run(conflicts)
             except StoreConflict as conflict:
                 conflicts += 1
                 if conflicts > conflicts_max:

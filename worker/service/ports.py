@@ -44,14 +44,21 @@ class EpochOver(ServiceError):
     """The broker's connection, or the certainty about it, is gone. Forget what is in hand and begin anew."""
 
 
-class Transaction(Protocol):
-    """One transaction on the database; valid only inside `Store.transact`. Not safe across tasks."""
+class Attempt(Protocol):
+    """A way to load and to save once; valid only inside `Store.attempt`. Not safe across tasks."""
 
     async def load(self, wanted: Wanted) -> Loaded:
-        """Lock the devices that are meant, in sorted order, then read. Call it once a transaction."""
+        """Read what is wanted. Call it once."""
 
     async def save(self, changes: Changes) -> None:
-        """Write everything that changed."""
+        """Write everything that changed. Call it once, after `load`."""
+
+
+class Transaction(Attempt, Protocol):
+    """One transaction on the database; valid only inside `Store.transact`. Not safe across tasks.
+
+    `load` locks the devices that are meant, in sorted order, before it reads; call it once a transaction.
+    """
 
     async def claim(self, claim: Claim) -> Sequence[StoredEvent]:
         """Take devices over and return their events that were never confirmed, `limit` at most, by device (in the
@@ -80,6 +87,15 @@ class Store(Protocol):
 
         Cancelling the caller does not cut the transaction short: it ends first, either way.
         Raises StoreUnavailable, StoreConflict or CommitUnknown; whatever else the work raises passes through.
+        """
+
+    async def attempt(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        """Run work that loads what one command wants, and then saves what came of it. Faster than `transact` where
+        it can be, for nothing is locked in between.
+
+        Where a device that the work changes has been changed by another worker since it was loaded, nothing is
+        saved and StoreConflict raised: then do it with `transact`, which makes the other wait. Everything else is
+        as with `transact`, and each `load` and each `save` is one view and one change.
         """
 
 

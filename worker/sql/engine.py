@@ -45,9 +45,14 @@ _DRIVER_GRACE_S: Final = 2.0  # the database's own timeout comes first: after it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Engines:
-    """One connection that writes, one that looks (None: there is only the one), and how the database is told."""
+    """One connection that writes, one that looks (None: there is only the one), and how the database is told.
+
+    `autocommit` is the connection that writes, with every statement a transaction of its own; None where that
+    saves nothing.
+    """
 
     pipeline: AsyncEngine
+    autocommit: AsyncEngine | None
     reader: AsyncEngine | None
     idiom: Idiom
 
@@ -60,6 +65,7 @@ def make_store(url: str, *, options: StoreOptions = _DEFAULTS) -> SqlStore:
     engines = _engines(url, options)
     return SqlStore(
         engines.pipeline,
+        autocommit=engines.autocommit,
         reader=engines.reader,
         idiom=engines.idiom,
         transaction_timeout_s=options.transaction_timeout_s,
@@ -111,7 +117,7 @@ def _sqlite(url: URL, options: StoreOptions) -> _Engines:
     if reader is not None:
         pragmas = {"busy_timeout": _ms(options.busy_timeout_s), "query_only": "ON"}
         _prepare_sqlite(reader, begin="BEGIN", pragmas=pragmas)
-    return _Engines(pipeline=pipeline, reader=reader, idiom=SQLITE)
+    return _Engines(pipeline=pipeline, autocommit=None, reader=reader, idiom=SQLITE)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, pragmas: dict[str, str]) -> None:
@@ -145,6 +151,7 @@ def _postgresql(url: URL, options: StoreOptions) -> _Engines:
         "command_timeout": options.statement_timeout_s + _DRIVER_GRACE_S,
         "server_settings": {
             "application_name": options.application_name,
+            "default_transaction_isolation": "read committed",
             "statement_timeout": _ms(options.statement_timeout_s),
             "lock_timeout": _ms(options.lock_timeout_s),
             "idle_in_transaction_session_timeout": _ms(options.idle_in_transaction_timeout_s),
@@ -156,7 +163,8 @@ def _postgresql(url: URL, options: StoreOptions) -> _Engines:
     # Each statement must see what was committed while it waited for a lock: not so at any higher level.
     pipeline = _engine(url, connect_args=connect_args, isolation_level="READ COMMITTED")
     reader = _engine(url, connect_args=connect_args)
-    return _Engines(pipeline=pipeline, reader=reader, idiom=POSTGRESQL)
+    autocommit = pipeline.execution_options(isolation_level="AUTOCOMMIT")
+    return _Engines(pipeline=pipeline, autocommit=autocommit, reader=reader, idiom=POSTGRESQL)
 
 
 def _engine(url: URL, *, in_memory: bool = False, **options: Any) -> AsyncEngine:

@@ -50,7 +50,7 @@ async def load(connection: AsyncConnection, wanted: Wanted, *, insert: Callable[
     others = named.keys() - {stream.id for stream in standing.streams}
     return Loaded(
         devices=locked,
-        streams=[*standing.streams, *await _streams(connection, others)],
+        streams=[*standing.streams, *await streams_of(connection, others)],
         handled=await _handled(connection, wanted.keys),
         unpublished=standing.events,
         cut=standing.cut,
@@ -79,7 +79,8 @@ async def _locked(connection: AsyncConnection, ids: Collection[str]) -> list[Dev
     return [device_from(row) for row in rows]
 
 
-async def _streams(connection: AsyncConnection, ids: Collection[UUID]) -> list[Stream]:
+async def streams_of(connection: AsyncConnection, ids: Collection[UUID]) -> list[Stream]:
+    """Read these streams, if any."""
     if not ids:
         return []
     rows = await connection.execute(_STREAMS, {"ids": list(ids)})

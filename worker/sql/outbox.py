@@ -1,11 +1,11 @@
 """How the devices that a batch holds stand, and what of their events is unpublished."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Row, and_, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Row, and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.domain.stream import Stream
@@ -40,7 +40,13 @@ async def standing_of(connection: AsyncConnection, device_ids: Sequence[str]) ->
     """
     if not device_ids:
         return Standing(streams=[], events=[])
-    rows = await connection.execute(_STANDING, {"ids": list(device_ids)})
+    return standing_from(await connection.execute(_STANDING, {"ids": list(device_ids)}))
+
+
+def standing_from(rows: Iterable[Row[Any]]) -> Standing:
+    """Read rows that have what is `shown`, by device and by the sequence of its event: a row an event, or one that
+    has none.
+    """
     streams: list[Stream] = []
     events: list[StoredEvent] = []
     cut: set[str] = set()
@@ -88,16 +94,21 @@ def lowest_of(device_id: ColumnElement[str], count: int) -> ColumnElement[bool]:
     )
 
 
-_SHOWN: Final = (
-    devices.c.id.label("device_id"),
-    *(column for column in streams.c if column.name != "device_id"),
-    *(column for column in stream_events.c if column.name not in {"device_id", "published_at"}),
-    relayed_devices.c.parked_at,
-    relayed_devices.c.sequence.label("refused_sequence"),
-)
-# A row an event, or one that has none.
+def shown(events: FromClause) -> list[ColumnElement[Any]]:
+    """Return what `standing_from` wants to see: a device, its latest stream, one of these events, and whether the
+    device is parked.
+    """
+    return [
+        devices.c.id.label("device_id"),
+        *(column for column in streams.c if column.name != "device_id"),
+        *(column for column in events.c if column.name not in {"device_id", "published_at"}),
+        relayed_devices.c.parked_at,
+        relayed_devices.c.sequence.label("refused_sequence"),
+    ]
+
+
 _STANDING: Final = (
-    select(*_SHOWN)
+    select(*shown(stream_events))
     .select_from(devices)
     .outerjoin(streams, streams.c.id == devices.c.latest_stream_id)
     .outerjoin(stream_events, lowest_of(devices.c.id, UNPUBLISHED_MAX + 1))

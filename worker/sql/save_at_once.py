@@ -13,6 +13,7 @@ from sqlalchemy import (
     ARRAY,
     BindParameter,
     Column,
+    FromClause,
     Insert,
     TableValuedAlias,
     Update,
@@ -31,7 +32,7 @@ from worker.sql.save import ENDED, rows_of
 from worker.sql.tables import devices, handled_commands, stream_events, streams
 
 # Of each kind, what its rows are made of; `key` says which row of the table is changed.
-_COLUMNS: Final[Mapping[str, Mapping[str, Column[Any]]]] = {
+COLUMNS: Final[Mapping[str, Mapping[str, Column[Any]]]] = {
     "devices": {"key": devices.c.id} | {name: devices.c[name] for name in ("sequence", "latest_stream_id")},
     "ended": {"key": streams.c.id} | {name: streams.c[name] for name in ("status", "stopped_at", "version")},
     "began": dict(streams.c.items()),
@@ -39,6 +40,7 @@ _COLUMNS: Final[Mapping[str, Mapping[str, Column[Any]]]] = {
     "handled": dict(handled_commands.c.items()),
     "marks": {"key": stream_events.c.event_id},
 }
+MARKED_AT: Final = "marked_at"
 
 
 async def save_at_once(connection: AsyncConnection, changes: Changes) -> None:
@@ -48,11 +50,11 @@ async def save_at_once(connection: AsyncConnection, changes: Changes) -> None:
         await connection.execute(ENDED, rows.pop("ended"))
     if rows:
         lists = {
-            _parameter(kind, name): [row[name] for row in of_kind]
+            parameter(kind, name): [row[name] for row in of_kind]
             for kind, of_kind in rows.items()
-            for name in _COLUMNS[kind]
+            for name in COLUMNS[kind]
         }
-        marked_at = {"marked_at": changes.at} if "marks" in rows else {}
+        marked_at = {MARKED_AT: changes.at} if "marks" in rows else {}
         await connection.execute(_statement(tuple(rows)), lists | marked_at)
 
 
@@ -63,10 +65,12 @@ def _statement(kinds: tuple[str, ...]) -> Insert | Update:
 
 
 def _writing(kind: str) -> Insert | Update:
-    if kind == "marks":
-        return _marking()
-    columns = _COLUMNS[kind]
-    rows = _as_table(kind, columns)
+    return marking() if kind == "marks" else writing(kind, _as_table(kind))
+
+
+def writing(kind: str, rows: FromClause) -> Insert | Update:
+    """Return what writes the rows of a kind, which have its columns by their names; not for marks."""
+    columns = COLUMNS[kind]
     if "key" not in columns:
         table = next(iter(columns.values())).table
         return insert(table).from_select(list(columns), select(rows))
@@ -75,23 +79,26 @@ def _writing(kind: str) -> Insert | Update:
     return update(key.table).where(key == rows.c.key).values(new)
 
 
-def _marking() -> Update:
-    """Another worker may mark the same events: all lock them in the same order before they change one."""
+def marking() -> Update:
+    """Return what marks events as published. Another worker may mark the same ones: all lock them in the same
+    order before they change one.
+    """
     key = stream_events.c.event_id
     unmarked = select(key).where(key == any_(_list("marks", "key", key)), stream_events.c.published_at.is_(None))
     locked = func.array(unmarked.order_by(key).with_for_update().scalar_subquery())
-    return update(stream_events).where(key == any_(locked)).values(published_at=bindparam("marked_at"))
+    return update(stream_events).where(key == any_(locked)).values(published_at=bindparam(MARKED_AT))
 
 
-def _as_table(kind: str, columns: Mapping[str, Column[Any]]) -> TableValuedAlias:
-    lists = (_list(kind, name, one) for name, one in columns.items())
-    named = (column(name, one.type) for name, one in columns.items())
+def _as_table(kind: str) -> TableValuedAlias:
+    lists = (_list(kind, name, one) for name, one in COLUMNS[kind].items())
+    named = (column(name, one.type) for name, one in COLUMNS[kind].items())
     return func.unnest(*lists).table_valued(*named).render_derived(name=f"{kind}_rows")
 
 
 def _list(kind: str, name: str, one: Column[Any]) -> BindParameter[Any]:
-    return bindparam(_parameter(kind, name), type_=ARRAY(one.type, dimensions=1))
+    return bindparam(parameter(kind, name), type_=ARRAY(one.type, dimensions=1))
 
 
-def _parameter(kind: str, name: str) -> str:
+def parameter(kind: str, name: str) -> str:
+    """Return the name of the parameter that is a column of a kind."""
     return f"{kind}_{name}"

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from worker.service.ports import CommitUnknown, ServiceError, StoreUnavailable, Transaction
+from worker.service.ports import Attempt, CommitUnknown, ServiceError, StoreUnavailable, Transaction
+from worker.sql.attempt import SqlAttempt
 from worker.sql.errors import Phase, translated
 from worker.sql.idiom import Idiom
 from worker.sql.shield import to_its_end
@@ -32,6 +33,7 @@ class SqlStore:
         self,
         engine: AsyncEngine,
         *,
+        autocommit: AsyncEngine | None,
         reader: AsyncEngine | None,
         idiom: Idiom,
         transaction_timeout_s: float,
@@ -39,6 +41,7 @@ class SqlStore:
         ping_timeout_s: float,
     ) -> None:
         self._engine = engine
+        self._autocommit = autocommit
         self._reader = reader
         self._idiom = idiom
         self._transaction_timeout_s = transaction_timeout_s
@@ -53,6 +56,14 @@ class SqlStore:
         CommitUnknown; whatever else the work raises passes through.
         """
         return await to_its_end(self._transact(work), name="sql.transaction")
+
+    async def attempt(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        """Run the work for one command without holding anything, where that saves round trips; else in a
+        transaction. Raises what `transact` does.
+        """
+        if self._autocommit is None:
+            return await self.transact(work)
+        return await to_its_end(self._attempt(self._autocommit, work), name="sql.attempt")
 
     async def ping(self) -> None:
         """Ask the database for an answer, beside the pipeline. Raises StoreUnavailable, for an unmigrated one too.
@@ -70,7 +81,7 @@ class SqlStore:
                     await engine.dispose()
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._turn, self._connected() as connection:
+        async with self._turn, self._connected(self._engine) as connection:
             async with _within(self._transaction_timeout_s, StoreUnavailable):
                 with translated(Phase.CONNECT):
                     await connection.begin()
@@ -82,12 +93,17 @@ class SqlStore:
                     await connection.commit()
             return result
 
+    async def _attempt(self, autocommit: AsyncEngine, work: Callable[[Attempt], Awaitable[T]]) -> T:
+        limit_s = self._transaction_timeout_s
+        async with self._turn, self._connected(autocommit) as connection, _within(limit_s, CommitUnknown):
+            return await work(SqlAttempt(connection))
+
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """Lend a connection that goes back to the pool clean, or not at all."""
         async with _within(self._transaction_timeout_s, StoreUnavailable):
             with translated(Phase.CONNECT):
-                connection = await self._engine.connect()
+                connection = await engine.connect()
         try:
             yield connection
         except BaseException as error:
