@@ -45,7 +45,10 @@ class BrokerPublisher(Publisher):
                 if ends[place] is Confirmation.UNKNOWN:
                     return
 
-        await asyncio.gather(via(self._direct_replies.send, direct=True), via_the_channel())
+        if any(message.is_direct_reply for message in others.values()):
+            await asyncio.gather(via(self._direct_replies.send, direct=True), via_the_channel())
+        else:
+            await via_the_channel()
         return ends
 
     async def _bury(self, letter: Outgoing) -> Confirmation:
