@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, bindparam, literal_column, null, select, true
+from sqlalchemy import Row, Select, Text, and_, bindparam, func, literal_column, null, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.domain.roster import Device
@@ -27,9 +27,11 @@ async def load_one(connection: AsyncConnection, wanted: Wanted) -> Loaded:
     by, name = _how_named(wanted)
     key = _only(wanted.keys)
     told = {by: name, "sender": key and key.sender, "message_id": key and key.message_id}
+    if by != "device_id":
+        told["only_for"] = _only(wanted.only_for.get(name))
     rows = (await connection.execute(reading(by), told)).all()
     handled = _handled(rows[0])
-    if not _is_seen(rows[0], wanted):
+    if rows[0].device_id is None:
         return Loaded(handled=handled)
     standing = standing_from(rows)
     others = {rows[0].named_id} - {None, *(stream.id for stream in standing.streams)}
@@ -53,13 +55,6 @@ def _only(some: Any) -> Any:
     """Return the one that there is, or None. Raises ValueError for more."""
     (one,) = some or [None]
     return one
-
-
-def _is_seen(first: Row[Any], wanted: Wanted) -> bool:
-    """Whether there is a device, and it may be seen by whoever named it."""
-    if first.named_id is None:
-        return first.device_id is not None
-    return wanted.means(stream_id=first.named_id, code=first.named_code, device_id=first.device_id)
 
 
 def _device(first: Row[Any]) -> Device:
@@ -87,7 +82,9 @@ def reading(by: str) -> Select[Any]:
     )
     found = nothing.outerjoin(handled_commands, is_handled)
     if by != "device_id":
-        found = found.outerjoin(_named, _BY[by] == bindparam(by))
+        # What the asker may not see ends here: it looks like what is not there, and takes no longer.
+        is_seen = _named.c.device_id == func.coalesce(bindparam("only_for", type_=Text), _named.c.device_id)
+        found = found.outerjoin(_named, and_(_BY[by] == bindparam(by), is_seen))
     found = found.outerjoin(devices, devices.c.id == (bindparam(by) if by == "device_id" else _named.c.device_id))
     waiting = (
         select(stream_events)
@@ -107,7 +104,6 @@ def reading(by: str) -> Select[Any]:
             devices.c.sequence.label("device_sequence"),
             devices.c.latest_stream_id,
             (null() if by == "device_id" else _named.c.id).label("named_id"),
-            (null() if by == "device_id" else _named.c.code).label("named_code"),
             *handled_commands.c,
         )
         .select_from(found)
