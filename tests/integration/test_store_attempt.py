@@ -255,6 +255,44 @@ async def test_attempts_and_batches_of_several_devices_do_not_deadlock(url: str,
     assert not [conflict for conflict in conflicts if "deadlock" in conflict]
 
 
+@pytest.mark.parametrize("device", ["new", "known"])
+async def test_an_attempt_locks_its_device_first_and_the_rest_in_the_order_of_a_batch(
+    store: SqlStore, device: str
+) -> None:
+    """In which order the parts of a statement are carried out, PostgreSQL does not promise."""
+    events = [await begin(store, a_stream(f"cam-{number}", f"AAAA000{number}")) for number in (7, 8)]
+    if device == "known":
+        await load(store, creating=frozenset({"cam-1"}))
+    await run_beside(store, *_taking_notes())
+    batch, _ = begun(a_stream("cam-2", "BBBB0000"), handled=[a_handled("theirs")])
+    await save(store, replace(batch, published=[events[0].id]))
+    made, *of_batch, moved = await _noted(store)
+    assert {made, moved} == {"INSERT devices", "UPDATE devices"}
+    mine, _ = begun(a_stream(code="MMMM0000"), handled=[MINE])
+    await attempted(store, to_create(handled=MINE), replace(mine, published=[events[1].id]))
+    assert await _noted(store) == [made if device == "new" else moved, *of_batch]
+
+
+def _taking_notes() -> list[str]:
+    note = "BEGIN INSERT INTO notes (said) VALUES (TG_OP || ' ' || TG_TABLE_NAME); RETURN NEW; END"
+    tables = ("devices", "streams", "stream_events", "handled_commands")
+    return [
+        "CREATE TABLE notes (number serial, said text)",
+        f"CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ {note} $$",
+        *(
+            f"CREATE TRIGGER note BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION note()"
+            for table in tables
+        ),
+    ]
+
+
+async def _noted(store: SqlStore) -> list[str]:
+    """Return what was changed since the last time, in order."""
+    said = await run_beside(store, "SELECT array_agg(said ORDER BY number) FROM notes")
+    await run_beside(store, "TRUNCATE notes")
+    return list(said)
+
+
 async def test_a_session_that_ends_before_anything_is_saved_is_unavailable(store: SqlStore) -> None:
     async def work(attempt: Attempt) -> None:
         await end_sessions(store)

@@ -19,7 +19,7 @@ from tests.support.store_suite import (
     load,
     save,
 )
-from tests.support.store_suite_relay import leave, park
+from tests.support.store_suite_relay import leave, park, publish
 from worker.domain.roster import Device
 from worker.domain.stream import Stream
 from worker.service.messages import Handled, StoredEvent
@@ -157,6 +157,17 @@ class AttemptSuite:
         loaded = await self._is_seen_as_by_a_transaction(store, of("cam-1"))
         assert loaded.parked == {"cam-1"}
         assert not loaded.unpublished
+
+    async def test_an_attempt_sees_neither_what_is_published_nor_what_others_are_parked_for(
+        self, store: Store
+    ) -> None:
+        first, second, _ = await leave(store, ("cam-1", 1), ("cam-1", 2), ("cam-2", 1))
+        await park(store, "cam-2")
+        assert (await self._is_seen_as_by_a_transaction(store, of("cam-1"))).unpublished == [first, second]
+        await publish(store, first)
+        assert (await self._is_seen_as_by_a_transaction(store, of("cam-1"))).unpublished == [second]
+        await publish(store, second)
+        assert not (await self._is_seen_as_by_a_transaction(store, of("cam-1"))).unpublished
 
     async def test_an_attempt_makes_a_device_and_all_that_comes_of_it(self, store: Store) -> None:
         stream, handled = a_stream(), a_handled()

@@ -161,7 +161,9 @@ def _postgresql(url: URL, options: StoreOptions) -> _Engines:
         },
     }
     # Each statement must see what was committed while it waited for a lock: not so at any higher level.
-    pipeline = _engine(url, connect_args=connect_args, isolation_level="READ COMMITTED")
+    # And what a standby shows may be long past: whoever locks nothing would not notice.
+    primary = connect_args | {"target_session_attrs": "primary"}
+    pipeline = _engine(url, connect_args=primary, isolation_level="READ COMMITTED")
     reader = _engine(url, connect_args=connect_args)
     autocommit = pipeline.execution_options(isolation_level="AUTOCOMMIT")
     return _Engines(pipeline=pipeline, autocommit=autocommit, reader=reader, idiom=POSTGRESQL)
