@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -14,8 +15,8 @@ from tests.support.store_suite_relay import claim, refuse
 from tests.support.store_suite_upkeep import prune
 from tests.support.stores import made_store
 from worker.domain.code import code_from_bits
-from worker.service.ports import Transaction
-from worker.service.stored import UNPUBLISHED_MAX, Wanted
+from worker.service.ports import Attempt, Transaction
+from worker.service.stored import UNPUBLISHED_MAX, Changes, Wanted
 from worker.sql.load_one import reading
 from worker.sql.rows import event_values, handled_values, stream_values
 from worker.sql.store import SqlStore
@@ -108,6 +109,33 @@ async def test_no_statement_reads_a_big_table_from_end_to_end(database_url: str)
             assert await prune(store, handled=LONG_AFTER, events=LONG_AFTER, limit=20) == 40
             assert await prune(store, handled=AT, events=AT) == 0
     assert len(plans) == 19
+    assert [plan for plan in plans if _read_whole(plan)] == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_one_command_reads_no_big_table_from_end_to_end_and_finds_what_it_writes(database_url: str) -> None:
+    mine = a_handled("mine")
+
+    async def command(attempt: Attempt) -> None:
+        codes, keys = frozenset({code_from_bits(7)}), frozenset({mine.identity.key})
+        loaded = await attempt.load(Wanted(codes=codes, keys=keys))
+        (stream,), (device,) = loaded.streams, loaded.devices
+        await attempt.save(
+            Changes(
+                at=AT,
+                devices=[replace(device, sequence=1)],
+                updated_streams=[stream.stop(AT)],
+                events=[an_event(device.id, 1)],
+                handled=[mine],
+                published=[uuid4() for _ in range(5)],
+            )
+        )
+
+    async with made_store(database_url) as store:
+        await _fill(store)
+        with _plans(store) as plans:
+            await store.attempt(command)
+    assert len(plans) == 3
     assert [plan for plan in plans if _read_whole(plan)] == []
 
 

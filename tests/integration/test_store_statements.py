@@ -53,7 +53,7 @@ def statements_sent(store: SqlStore) -> Iterator[list[str]]:
         if words[0] == "SELECT" and "nothing" in words:
             sent.append("SELECT")
             return
-        if words[1].startswith(("write_", "anon_", "moved")):
+        if words[1].startswith(("write_", "moved")):
             sent.append("WITH")
             return
         words = words[words.index("INSERT") :] if words[0] == "WITH" else words

@@ -51,7 +51,7 @@ class Attempt(Protocol):
         """Read what is wanted. Call it once."""
 
     async def save(self, changes: Changes) -> None:
-        """Write everything that changed. Call it once, after `load`."""
+        """Write everything that changed. Call it once, after what it changes was loaded."""
 
 
 class Transaction(Attempt, Protocol):

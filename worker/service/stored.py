@@ -1,4 +1,4 @@
-"""What a transaction is asked, and what it is told: the values between the service and its database."""
+"""What the database is asked, and what it tells: the values between the service and its database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ SWEPT_MAX: Final = 32  # of one device in one sweep: each waits for the one befo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a batch needs to see. Devices in `devices` are locked if they exist, those in `creating` made and
-    locked, and so are the devices of the streams named by id and by code.
+    """What a batch needs to see: devices, by their own ids or by those and the codes of their streams. A
+    transaction locks them, and makes those in `creating` that are not there.
 
     `only_for` has the streams that not everybody may see, by the id or the code that names them, and the devices
     that may: one that is another's is passed over like one that is not there, by the same statements.
@@ -38,7 +38,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a batch sees: its locked devices, the streams it named and each device's latest, what was answered
+    """What a batch sees: its devices, the streams it named and each device's latest, what was answered
     to its message ids, and these devices' events that are not known to be published, in order.
 
     Of a device with more than `UNPUBLISHED_MAX` of them only so many, the lowest, are there; it is in `cut`. Those

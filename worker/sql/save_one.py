@@ -60,8 +60,8 @@ async def save_one(connection: AsyncConnection, changes: Changes, *, known: Coll
 def _statement(kinds: tuple[str, ...], *, is_known: bool) -> Select[Any]:
     moved = [_moving(is_known=is_known).returning(devices.c.id).cte("moved")] if "devices" in kinds else []
     conditions = [exists(select(one)) for one in moved]
-    writes = [_writing(kind, conditions) for kind in kinds if kind != "devices"]
-    return select(and_(true(), *conditions)).add_cte(*moved, *(one.cte() for one in writes))
+    writes = [_writing(kind, conditions).cte(f"write_{kind}") for kind in kinds if kind != "devices"]
+    return select(and_(true(), *conditions)).add_cte(*moved, *writes)
 
 
 def _moving(*, is_known: bool) -> Insert | Update:
