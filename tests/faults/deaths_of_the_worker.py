@@ -28,9 +28,15 @@ async def _works(_world: World) -> None:
 
 
 async def _relays(world: World) -> None:
-    """Have events left to the relay; it claims them while they are refused still."""
+    """Have events left to the relay; it claims them while they are refused still. Whose relay looks first has them
+    all: until it is the one that is watched, the others are frozen.
+    """
     async with full_queue(world):
-        await world.hit()
+        _signal_others(world, signal.SIGSTOP)
+        try:
+            await world.hit()
+        finally:
+            _signal_others(world, signal.SIGCONT)
 
 
 async def _relays_in_the_end(world: World) -> None:
@@ -38,6 +44,11 @@ async def _relays_in_the_end(world: World) -> None:
     async with full_queue(world) as refused:
         await refused()
         await world.answered(sys.maxsize)
+
+
+def _signal_others(world: World, number: signal.Signals) -> None:
+    for keeper in world.keepers[1:]:
+        keeper.worker.signal(number)
 
 
 async def _drains(world: World) -> None:
