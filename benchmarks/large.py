@@ -1,5 +1,6 @@
 """The large run: a million rows in the database, a million messages waiting."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Final
 from benchmarks.bench import Bench
 from benchmarks.measures.backlog import FEW, MANY, backlog
 from benchmarks.measures.history import MEASURE as WITH_A_PAST
-from benchmarks.measures.history import fill
+from benchmarks.measures.history import fill, recall
 from benchmarks.measures.throughput import throughput
 from benchmarks.plan import WORKERS
 from benchmarks.step import Step
@@ -49,6 +50,8 @@ async def _fill(bench: Bench, stack: AsyncExitStack, system: System, full: dict[
 
 
 async def _measure(bench: Bench, system: System, number: int, full: dict[str, str] | None) -> None:
+    if full is not None:
+        await asyncio.to_thread(recall, full[system.name])
     outcome = await throughput(
         bench,
         system,
