@@ -23,6 +23,12 @@ def main() -> int:
         nonlocal count
         count += not statement.startswith(_BEGINNING)
 
+    @event.listens_for(Engine, "begin")
+    def begin(_connection: Any) -> None:
+        """Forget the statements that were sent without a transaction: those of commands that came alone."""
+        nonlocal count
+        count = 0
+
     @event.listens_for(Engine, "commit")
     def write(_connection: Any) -> None:
         nonlocal count
