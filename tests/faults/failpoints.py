@@ -21,9 +21,9 @@ class Point(StrEnum):
 
     AFTER_RECEIVE = "after_receive"  # K1: deliveries are in hand
     AFTER_PARSE = "after_parse"  # K2: they are read, and their transaction has done nothing yet
-    TX_BEGUN = "tx_begun"  # K3: it has locked and loaded what they are about
-    BEFORE_COMMIT = "before_commit"  # K4: everything is written, nothing committed
-    IN_COMMIT = "in_commit"  # K5: COMMIT is on its way
+    TX_BEGUN = "tx_begun"  # K3: it has loaded what they are about, and locked it but for one alone
+    BEFORE_COMMIT = "before_commit"  # K4: everything is written, or about to be in one; nothing committed
+    IN_COMMIT = "in_commit"  # K5: COMMIT is on its way, or what commits itself
     AFTER_COMMIT = "after_commit"  # K6: committed, nothing said
     AFTER_FIRST_PUBLISH = "after_first_publish"  # K7: one message of several is out
     BEFORE_CONFIRM = "before_confirm"  # K8: all are written, no confirm was heard
