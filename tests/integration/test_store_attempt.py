@@ -1,42 +1,26 @@
 """One command on PostgreSQL, which nothing holds a device for: others come in between, and sessions end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 import pytest
 
-from devtools.postgres import PrivatePostgres
 from tests.support.beside import at_insert, end_sessions, run_beside, waits_for_a_lock
 from tests.support.lost_answer import LostAnswer
 from tests.support.store_suite import AT, LATER, PATIENCE_S, a_handled, a_stream, an_event, begin, load, save
 from tests.support.store_suite_attempt import attempted, begun, of, to_create
 from tests.support.store_suite_relay import park
-from tests.support.stores import made_store, opened_store
+from tests.support.stores import opened_store
 from worker.domain.roster import Device
 from worker.service.ports import Attempt, CommitUnknown, StoreConflict, StoreUnavailable, Transaction
 from worker.service.stored import Changes, Loaded, Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
-DATABASE: Final = "store_attempt"
 MINE: Final = a_handled("mine")
-
-
-@pytest.fixture(scope="module")
-def url(postgres: PrivatePostgres) -> Iterator[str]:
-    """One database for all of these: `store` empties it."""
-    postgres.create_database(DATABASE)
-    yield postgres.url(DATABASE)
-    postgres.drop_database(DATABASE)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
-    async with made_store(url) as store:
-        yield store
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What a database does on its bad days, provoked on real ones, and what the store makes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,22 +19,7 @@ from worker.service.stored import Changes, Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
-DATABASE: Final = "store_faults"
 MANY: Final = [a_handled(f"m-{number}") for number in range(2_000)]
-
-
-@pytest.fixture(scope="module")
-def url(postgres: PrivatePostgres) -> Iterator[str]:
-    """One database for all of these: `store` empties it."""
-    postgres.create_database(DATABASE)
-    yield postgres.url(DATABASE)
-    postgres.drop_database(DATABASE)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
-    async with made_store(url) as store:
-        yield store
 
 
 async def _answered(store: SqlStore, handled: Handled) -> bool:

@@ -1,7 +1,7 @@
 """The connection that PostgreSQL's store keeps between commands: it is lent to transactions, and sessions end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import pytest
@@ -16,16 +16,7 @@ from worker.service.stored import Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
-DATABASE: Final = "store_kept"
 MINE: Final = a_handled("mine")
-
-
-@pytest.fixture(scope="module")
-def url(postgres: PrivatePostgres) -> Iterator[str]:
-    """One database for all of these: `store` empties it."""
-    postgres.create_database(DATABASE)
-    yield postgres.url(DATABASE)
-    postgres.drop_database(DATABASE)
 
 
 @pytest.fixture
@@ -152,13 +143,13 @@ async def test_what_goes_wrong_in_the_commit_that_nobody_sends_is_an_error_too(
 async def test_a_server_that_has_become_a_standby_answers_no_command() -> None:
     """It can be read, but what it shows may be long past."""
     with PrivatePostgres(settings={"fsync": "off"}) as server:
-        server.create_database(DATABASE)
-        async with made_store(server.url(DATABASE)) as store:
+        server.create_database("streams")
+        async with made_store(server.url("streams")) as store:
             await attempted(store, to_create(), begun(a_stream())[0])
             folder = await run_beside(store, "SELECT current_setting('data_directory')")
             await run_beside(store, f"COPY (SELECT) TO '{folder}/standby.signal'")
         await asyncio.to_thread(server.restart)
-        async with opened_store(server.url(DATABASE)) as store:
+        async with opened_store(server.url("streams")) as store:
             assert await run_beside(store, "SELECT pg_is_in_recovery()")
             for _ in range(2):
                 with pytest.raises(StoreUnavailable):

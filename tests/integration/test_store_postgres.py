@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator
-from typing import Final, Self
+from collections.abc import Iterator
+from typing import Self
 
 import pytest
 from sqlalchemy import text
@@ -15,28 +15,12 @@ from devtools.ports import free_port
 from devtools.postgres import PrivatePostgres
 from tests.support.beside import HERE, at_commit, end_sessions, run_beside, until, waits_for_a_lock
 from tests.support.store_suite import AT, PATIENCE_S, a_handled, a_stream, an_event, begin, load, save
-from tests.support.stores import made_store, opened_store
+from tests.support.stores import opened_store
 from worker.domain.roster import Device
 from worker.service.ports import CommitUnknown, StoreConflict, StoreUnavailable, Transaction
 from worker.service.stored import Changes, Loaded, Wanted
 from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
-
-DATABASE: Final = "store_postgres"
-
-
-@pytest.fixture(scope="module")
-def url(postgres: PrivatePostgres) -> Iterator[str]:
-    """One database for all of these: `store` empties it."""
-    postgres.create_database(DATABASE)
-    yield postgres.url(DATABASE)
-    postgres.drop_database(DATABASE)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
-    async with made_store(url) as store:
-        yield store
 
 
 async def test_the_sessions_have_limits(store: SqlStore) -> None:
@@ -321,11 +305,12 @@ async def test_a_stale_statement_after_a_migration_is_unavailable_once(store: Sq
 
 
 async def test_a_standby_is_unavailable(store: SqlStore, url: str) -> None:
-    await run_beside(store, f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")
+    database = url.rpartition("/")[2]
+    await run_beside(store, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     async with opened_store(url) as after_failover:
         with pytest.raises(StoreUnavailable, match="read-only"):
             await begin(after_failover, a_stream())
-    await run_beside(store, f"ALTER DATABASE {DATABASE} RESET ALL")
+    await run_beside(store, f"ALTER DATABASE {database} RESET ALL")
 
 
 async def test_missing_tables_are_unavailable(store: SqlStore) -> None:

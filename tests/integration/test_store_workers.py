@@ -2,19 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import text
 
-from devtools.postgres import PrivatePostgres
 from tests.support.beside import run_beside, waits_for_a_lock
 from tests.support.store_suite import AT, LATER, PATIENCE_S, a_handled, an_event, load, save
 from tests.support.store_suite_relay import LEASE, claim, claimed, leave, refuse
 from tests.support.store_suite_upkeep import answered, prune, remembered
-from tests.support.stores import made_store, opened_store
+from tests.support.stores import opened_store
 from worker.service.messages import StoredEvent
 from worker.service.ports import StoreConflict, Transaction
 from worker.service.stored import Changes, Claim, Horizon, Parking, Wanted
@@ -22,22 +21,6 @@ from worker.sql.engine import StoreOptions
 from worker.sql.store import SqlStore
 
 T = TypeVar("T")
-
-DATABASE: Final = "store_workers"
-
-
-@pytest.fixture(scope="module")
-def url(postgres: PrivatePostgres) -> Iterator[str]:
-    """One database for all of these: `store` empties it."""
-    postgres.create_database(DATABASE)
-    yield postgres.url(DATABASE)
-    postgres.drop_database(DATABASE)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
-    async with made_store(url) as store:
-        yield store
 
 
 @pytest.fixture
